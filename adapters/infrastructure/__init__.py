@@ -1,0 +1,1 @@
+"""What a pool's jobs run on: one module a kind of infrastructure."""

@@ -1,0 +1,1 @@
+"""Where runs, pools and deployments are kept: one module a database."""

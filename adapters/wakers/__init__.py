@@ -1,0 +1,1 @@
+"""How a pass over a pool is asked for, now or at a time: one module a means."""
