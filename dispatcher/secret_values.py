@@ -1,0 +1,56 @@
+"""Secret job variables: what is given, stored and rendered is a secret's name; its value is looked up at submission.
+
+A variable marked `x-secret` takes the name of a secret of this installation. In a configuration and in a stored
+request it is `{"$secret": NAME}`, and only as a whole value. Only names can be asked for, so an override reaches
+nothing else of the dispatcher's environment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from dispatcher.errors import TemplateError
+
+MARK = "$secret"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+
+LookUp: TypeAlias = Callable[[str], str]  # a secret's name → its value; raises Misconfigured if there is none
+
+
+def is_marked(value: Any) -> bool:
+    return isinstance(value, Mapping) and MARK in value
+
+
+def check(variable: str, value: Any) -> None:
+    """:raises TemplateError: it is no name; does not show it, since it may be the secret itself."""
+    if value is not None and not (isinstance(value, str) and _NAME.fullmatch(value)):
+        way_out = "give the name of a secret of this installation (PUSHPOOL_SECRET_NAME, or a file in secrets/)"
+        raise TemplateError(f"variable {variable!r} is secret: {way_out}, not its value", path=variable)
+
+
+def refuse_marks(value: Any, path: str = "") -> None:
+    """:raises TemplateError: an override spells a mark itself."""
+    if is_marked(value):
+        raise TemplateError(f"{path or 'it'} holds {MARK!r}; only a variable marked x-secret names a secret", path=path)
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            refuse_marks(part, f"{path}.{key}".removeprefix("."))
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            refuse_marks(part, f"{path}[{number}]")
+
+
+def marked(values: Mapping[str, Any], secret: set[str]) -> dict[str, Any]:
+    """`values` with the names of secrets marked."""
+    return {key: {MARK: value} if key in secret and isinstance(value, str) else value for key, value in values.items()}
+
+
+def revealed(body: Any, look_up: LookUp) -> Any:
+    """A request's body with values in place of marks. :raises Misconfigured: a secret is not there."""
+    if isinstance(body, Mapping):
+        if set(body) == {MARK}:
+            return look_up(body[MARK])
+        return {key: revealed(part, look_up) for key, part in body.items()}
+    return [revealed(part, look_up) for part in body] if isinstance(body, list) else body
