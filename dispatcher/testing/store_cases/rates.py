@@ -1,0 +1,99 @@
+"""Rate budgets that all who share a store share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dispatcher.ports import Rate, Store
+from dispatcher.testing.builders import NOW
+from dispatcher.testing.racing import OpenStore
+
+TEN = Rate(burst=10, per_second=2.0)
+SECOND = timedelta(seconds=1)
+
+
+class RateCases:
+    def test_a_burst_is_granted_at_once_and_no_more(self, store: Store) -> None:
+        assert store.spend("b", 4, [TEN], NOW) == 4
+        assert store.spend("b", 100, [TEN], NOW) == 6
+        assert store.spend("b", 1, [TEN], NOW) == 0
+
+    def test_a_budget_is_refilled_as_time_goes_by(self, store: Store) -> None:
+        store.spend("b", 10, [TEN], NOW)
+
+        assert store.spend("b", 10, [TEN], NOW + SECOND / 4) == 0
+        assert store.spend("b", 10, [TEN], NOW + SECOND / 2) == 1
+        assert store.spend("b", 10, [TEN], NOW + 2 * SECOND) == 3
+
+    def test_small_refills_add_up(self, store: Store) -> None:
+        slow = Rate(burst=1, per_second=0.1)
+        store.spend("b", 1, [slow], NOW)
+
+        granted = [store.spend("b", 1, [slow], NOW + SECOND * n) for n in range(1, 21)]
+
+        assert granted == [0] * 9 + [1] + [0] * 9 + [1]
+
+    def test_a_budget_never_holds_more_than_its_burst(self, store: Store) -> None:
+        store.spend("b", 10, [TEN], NOW)
+
+        assert store.spend("b", 100, [TEN], NOW + timedelta(days=30)) == 10
+
+    def test_every_rate_must_have_room(self, store: Store) -> None:
+        rates = [TEN, Rate(burst=3, per_second=0.5)]
+
+        assert store.spend("b", 5, rates, NOW) == 3
+        assert store.spend("b", 5, rates, NOW + SECOND) == 0
+        assert store.spend("b", 5, rates, NOW + 2 * SECOND) == 1
+
+    def test_what_one_rate_refuses_is_not_taken_from_the_others(self, store: Store) -> None:
+        rates = [TEN, Rate(burst=3, per_second=100.0)]
+        store.spend("b", 10, rates, NOW)
+
+        granted = [store.spend("b", 10, rates, NOW + SECOND / 20) for _ in range(2)]
+        later = store.spend("b", 10, rates, NOW + SECOND / 10)
+        last = store.spend("b", 10, rates, NOW + 3 * SECOND / 20)
+
+        assert (granted, later, last) == ([3, 0], 3, 1)
+
+    def test_nothing_is_granted_below_nothing(self, store: Store) -> None:
+        assert store.spend("b", 0, [TEN], NOW) == 0
+        assert store.spend("b", -5, [TEN], NOW) == 0
+        store.spend("b", 10, [TEN], NOW)
+
+        assert store.spend("b", 10, [TEN], NOW) == 0
+        assert store.spend("b", 10, [TEN], NOW + SECOND) == 2
+
+    def test_a_caller_whose_clock_is_behind_loses_nothing_and_gains_nothing(self, store: Store) -> None:
+        store.spend("b", 4, [TEN], NOW + 2 * SECOND)
+
+        assert store.spend("b", 10, [TEN], NOW) == 6
+        assert store.spend("b", 10, [TEN], NOW + 2 * SECOND) == 0
+        assert store.spend("b", 10, [TEN], NOW + 3 * SECOND) == 2
+
+    def test_parts_of_a_call_are_not_lost(self, store: Store) -> None:
+        store.spend("b", 10, [TEN], NOW)
+
+        granted = [store.spend("b", 10, [TEN], NOW + SECOND * n / 4) for n in range(3, 9)]
+
+        assert granted == [1, 1, 0, 1, 0, 1]
+
+    def test_a_refill_is_whole_whatever_fractions_it_is_made_of(self, store: Store) -> None:
+        rate = Rate(burst=100, per_second=0.29)
+        store.spend("b", 100, [rate], NOW)
+
+        assert store.spend("b", 100, [rate], NOW + 100 * SECOND) == 29
+
+    def test_budgets_are_apart(self, store: Store) -> None:
+        store.spend("a", 10, [TEN], NOW)
+
+        assert store.spend("b", 10, [TEN], NOW) == 10
+
+    def test_without_a_rate_all_is_granted(self, store: Store) -> None:
+        assert store.spend("b", 1000, [], NOW) == 1000
+
+    def test_a_budget_is_shared_by_all_who_open_the_store(self, open_store: OpenStore) -> None:
+        here, there = open_store(), open_store()
+
+        assert here.spend("b", 6, [TEN], NOW) == 6
+        assert there.spend("b", 6, [TEN], NOW) == 4
+        assert here.spend("b", 6, [TEN], NOW) == 0
