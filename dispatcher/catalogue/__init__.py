@@ -1,0 +1,1 @@
+"""Pools, queues, deployments and schedules as people register them."""

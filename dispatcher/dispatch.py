@@ -1,0 +1,155 @@
+"""One pass over a pool: look after what is overdue, admit what is due, submit it, record it. And one tick over all.
+
+Invariant: a pass holds no state; killed anywhere, the next one goes on from the store alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from dispatcher import draining, outbox, pulses, records
+from dispatcher.admitting import EVERYTHING, Admitted, Admitter, Selection
+from dispatcher.context import Context
+from dispatcher.errors import AdapterUnavailable
+from dispatcher.late import notice_late
+from dispatcher.logs import log
+from dispatcher.materialise import WAKE_AHEAD, materialise
+from dispatcher.pools import WorkPool
+from dispatcher.ports import ActiveEntry, Infrastructure
+from dispatcher.settling import settle_all
+from dispatcher.submitting import Submitter
+from dispatcher.tending import Tender
+
+PURGED_PER_TICK = 500
+MAX_HOPS = 10  # passes in a row that wake themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass over one pool did."""
+
+    pool: str
+    admitted: int = 0
+    accepted: int = 0
+    come_back: datetime | None = None
+    more: bool = False
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Makes passes. Safe to run in any number of processes at once; keeps threads for submissions until `close`."""
+
+    context: Context
+    _threads: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
+
+    def close(self) -> None:
+        for threads in self._threads.values():
+            threads.shutdown(wait=True)
+
+    def tick(self, *, until: datetime, pools: Iterable[str] = (), selection: Selection = EVERYTHING) -> list[Pass]:
+        """Everything there is to do now, in every pool or in those named."""
+        self.prepare(until)
+        names = list(pools) or [pool.name for pool in records.each(self.context.store, WorkPool)]
+        passes = [self._shielded(name, until, selection) for name in names]
+        self.forget()
+        return passes
+
+    def _shielded(self, name: str, until: datetime, selection: Selection) -> Pass:
+        """A pass that goes wrong does not hold up those over other pools."""
+        try:
+            return self.over(name, until=until, selection=selection)
+        except Exception:  # noqa: BLE001  # the boundary between pools: what went wrong is in the log
+            log.exception("pass failed", extra={"pool": name})
+            return Pass(name)
+
+    def forget(self) -> None:
+        """Remove what was kept long enough; stores that forget by themselves have nothing left to do."""
+        self.context.store.purge(self.context.clock.now(), limit=PURGED_PER_TICK)
+
+    def wake(self, pool: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0) -> Pass:
+        """A pass that somebody asked for."""
+        self.prepare(until)
+        return self.over(pool, until=until, selection=selection, hops=hops)
+
+    def prepare(self, until: datetime) -> None:
+        """What concerns no single pool: dates become runs, changed deployments are brought into line."""
+        materialise(self.context, until=until)
+        settle_all(self.context, until=until)
+
+    def over(self, name: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0) -> Pass:
+        """One pass over one pool."""
+        store, now = self.context.store, self.context.clock.now()
+        pool = records.read(store, WorkPool, name)
+        if pool is None:
+            return Pass(name)
+        try:
+            infrastructure = self.context.infrastructure(pool.type)
+        except AdapterUnavailable as exc:
+            log.error("pool cannot be served", extra={"pool": name, "why": str(exc)})
+            return Pass(name)
+        pulse = pulses.pulse_of(store, name)
+        away = pulses.was_away(pulse, self.context.patience, now)
+        pulse = pulses.beat(store, pulse, now)
+        entries = store.active(name)
+        if Tender(self.context, infrastructure, away=away, until=until).tend(entries):
+            entries = store.active(name)
+        admitted, submitter = (
+            Admitted(),
+            Submitter(self.context, infrastructure, self._threads_of(pool, infrastructure)),
+        )
+        admit, room = (False, None) if pool.deleted else pulses.may_admit(store, pulse, now)
+        if admit:
+            admitter = Admitter(self.context, infrastructure, submitter, selection, until=until, room=room)
+            admitted = admitter.admit(name, entries)
+            submitter.drain()
+            self._circuit(name, submitter, probed=room is not None)
+        if self._afterwards(pool, is_first_this_minute=pulse.last_pass == now, until=until):
+            admitted.by(now)
+        return self._finish(name, admitted, submitter.accepted, hops)
+
+    def _afterwards(self, pool: WorkPool, *, is_first_this_minute: bool, until: datetime) -> bool:
+        """True if there is more of it to do at once."""
+        if is_first_this_minute:
+            notice_late(self.context, pool.name)
+        is_more = outbox.work_off(self.context, pool.name, until=until)
+        if pool.deleted:
+            draining.drain(self.context, pool, until=until)
+        return is_more
+
+    def _threads_of(self, pool: WorkPool, infrastructure: Infrastructure) -> ThreadPoolExecutor:
+        if pool.name not in self._threads:
+            parallel = infrastructure.traits.parallel
+            self._threads[pool.name] = ThreadPoolExecutor(parallel, thread_name_prefix=f"submit-{pool.name}")
+        return self._threads[pool.name]
+
+    def _circuit(self, pool: str, submitter: Submitter, *, probed: bool) -> None:
+        if submitter.unavailable is not None:
+            pulses.opened(self.context.store, pool, submitter.unavailable, self.context.clock.now())
+        elif probed and submitter.accepted:
+            pulses.closed(self.context.store, pool)
+            self.context.waker.wake(pool)
+
+    def _finish(self, pool: str, admitted: Admitted, accepted: int, hops: int) -> Pass:
+        """Ask for the next pass where something is known to come before the next tick."""
+        now = self.context.clock.now()
+        if admitted.more:
+            if hops < MAX_HOPS:
+                self.context.waker.wake(pool, hops=hops + 1)
+            return Pass(pool, admitted.count, accepted, now, more=True)
+        looks = [entry.check_at for entry in self._entries(pool)]
+        times = [at for at in (admitted.come_back, self._circuit_until(pool), *looks) if at is not None]
+        come_back = min(times, default=None)
+        if come_back is not None and come_back <= now + WAKE_AHEAD:
+            self.context.waker.wake(pool, max(come_back, now + timedelta(milliseconds=10)))
+        return Pass(pool, admitted.count, accepted, come_back)
+
+    def _entries(self, pool: str) -> list[ActiveEntry]:
+        return list(self.context.store.active(pool))
+
+    def _circuit_until(self, pool: str) -> datetime | None:
+        """When a probe is due. One that is overdue is not for us: another has it, or its pool is being deleted."""
+        circuit = pulses.pulse_of(self.context.store, pool).circuit
+        return circuit.until if circuit is not None and circuit.until > self.context.clock.now() else None

@@ -1,0 +1,121 @@
+"""What is overdue: what to ask the cloud, and what its answer means. Pure; `dispatch` does the asking.
+
+Invariant: an attempt is judged over only on the cloud's word, or where the cloud's declared delays have passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from dispatcher.ends import End, EndKind, ended
+from dispatcher.observations import observed, with_handle
+from dispatcher.ports import ActiveEntry, Move, Observation, Phase, Traits
+from dispatcher.runs import Actor, FlowRun, Name, StateType, Stop, StopReason, moved
+from dispatcher.submissions import repeated
+from dispatcher.watch import Patience, end_of_life, next_check
+
+
+class Question(StrEnum):
+    """What has to be asked of an overdue entry."""
+
+    FORGET = "forget"  # nothing: its run is gone, over, or in another attempt
+    FIND = "find"  # did the submission start anything?
+    DESCRIBE = "describe"  # how is the one that we know?
+
+
+def question(run: FlowRun | None, entry: ActiveEntry) -> Question:
+    if run is None or not run.is_active or run.attempt != entry.attempt or entry.slot not in run.slots:
+        return Question.FORGET
+    attempt = run.current
+    return Question.FIND if attempt is None or attempt.handle is None else Question.DESCRIBE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means: a move, or only a later look; and, once the move is made, what to tell the cloud."""
+
+    move: Move | None = None
+    look_again: datetime | None = None
+    cancel: bool = False
+    resubmit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What judging needs besides the run. `away`: no pass was made for a while, so missing beats prove nothing."""
+
+    traits: Traits
+    patience: Patience
+    away: bool = False
+
+
+def judge(run: FlowRun, entry: ActiveEntry, seen: Observation | None, *, now: datetime, bench: Bench) -> Verdict:
+    """`seen`: the answer to `find` or `describe`; None: `find` knows nothing."""
+    attempt = run.current
+    assert attempt is not None, f"run {run.id} is active without an attempt"
+    if seen is None or seen.phase is Phase.MISSING:
+        return _nothing_there(run, now, bench)
+    move = observed(run, seen, now=now, traits=bench.traits, patience=bench.patience)
+    if seen.phase is Phase.STOPPED:
+        return Verdict(move)
+    if run.state.type is StateType.CANCELLING:
+        return Verdict(move, now + bench.patience.stop, cancel=True)
+    if (stop := _overstayed(run, entry, seen, now, bench)) is not None:
+        return Verdict(_stopping(run, stop, now, bench, seen), cancel=True)
+    return Verdict(move, next_check(move.after if move else run, bench.traits, bench.patience, now))
+
+
+def _nothing_there(run: FlowRun, now: datetime, bench: Bench) -> Verdict:
+    attempt = run.current
+    assert attempt is not None
+    traits = bench.traits
+    sent = attempt.submitted_at or attempt.admitted_at + traits.submit_deadline
+    visible = sent + traits.visibility_delay
+    if now < visible:
+        return Verdict(look_again=visible)
+    if attempt.handle is not None or run.state.type is StateType.RUNNING:
+        return _end(run, EndKind.INFRASTRUCTURE, "the cloud no longer knows it", now, bench)
+    if run.state.type is StateType.CANCELLING:
+        return _end(run, EndKind.UNKNOWN, "nothing of it was started", now, bench)
+    repeatable = traits.token_life is None or now < attempt.admitted_at + traits.token_life
+    if repeatable and now < attempt.start_deadline:
+        again = now + traits.submit_deadline + traits.visibility_delay
+        return Verdict(Move(run, repeated(run)), look_again=again, resubmit=True)
+    return _end(run, EndKind.UNKNOWN, "the outcome of its submission is unknown: it may have run", now, bench)
+
+
+def _end(run: FlowRun, kind: EndKind, message: str, now: datetime, bench: Bench) -> Verdict:
+    after, owed = ended(run, End(kind=kind, message=message), actor=Actor.CLOUD, now=now, patience=bench.patience)
+    return Verdict(Move(run, after, outbox=owed))
+
+
+def _overstayed(run: FlowRun, entry: ActiveEntry, seen: Observation, now: datetime, bench: Bench) -> Stop | None:
+    """Why a living attempt must be stopped, if it must."""
+    attempt = run.current
+    assert attempt is not None
+    if run.state.type is StateType.PENDING and seen.phase is Phase.PENDING:
+        if now < attempt.start_deadline:
+            return None
+        return Stop(StopReason.NOT_STARTED, now, f"not running by {attempt.start_deadline:%H:%M:%S} UTC")
+    end = end_of_life(run, bench.patience)
+    if end is not None and now >= end and attempt.started is not None:
+        return Stop(StopReason.TIMED_OUT, now, f"over its timeout of {_seconds(end - attempt.started)} s")
+    # Of a claim that came since the entry was read, or before the first beat, only the attempt knows.
+    heard = max(at for at in (entry.heard_at, attempt.started, attempt.admitted_at) if at is not None)
+    if attempt.claimed_by is not None and not bench.away:
+        silent = now - heard
+        if silent >= bench.patience.heartbeat_grace:
+            return Stop(StopReason.LOST, now, f"no heartbeat for {_seconds(silent)} s")
+    return None
+
+
+def _seconds(span: timedelta) -> int:
+    return round(span.total_seconds())
+
+
+def _stopping(run: FlowRun, stop: Stop, now: datetime, bench: Bench, seen: Observation) -> Move:
+    known = with_handle(run, seen.handle, now)
+    after = moved(known, Name.STOPPING, actor=Actor.DISPATCHER, at=now, message=stop.message, stop=stop)
+    return Move(run, after, check_at=now + bench.patience.stop)

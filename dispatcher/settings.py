@@ -1,0 +1,72 @@
+"""Settings from the environment: the only reader of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from dispatcher.errors import Misconfigured
+
+DEFAULT_PORT = 4280
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an installation can be told from outside."""
+
+    home: Path
+    store: str
+    api_url: str | None  # whom the command speaks to; None: the same routes in this process
+    api_key: str | None
+    public_url: str | None  # where containers call back; None: the local server
+    host: str
+    port: int
+    token_keys: str | None
+    retention: timedelta
+    heartbeat: timedelta
+
+    @property
+    def local_url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """:raises Misconfigured: naming the variable and its value."""
+    env = os.environ if environ is None else environ
+    home = Path(env.get("PUSHPOOL_HOME") or Path.home() / ".pushpool").expanduser().absolute()
+    return Settings(
+        home=home,
+        store=env.get("PUSHPOOL_STORE") or f"sqlite://{home / 'pushpool.db'}",
+        api_url=(env.get("PUSHPOOL_API_URL") or "").rstrip("/") or None,
+        api_key=env.get("PUSHPOOL_API_KEY") or None,
+        public_url=(env.get("PUSHPOOL_PUBLIC_URL") or "").rstrip("/") or None,
+        host=env.get("PUSHPOOL_HOST") or "127.0.0.1",
+        port=_whole(env, "PUSHPOOL_PORT", DEFAULT_PORT, low=0, high=65535),
+        token_keys=env.get("PUSHPOOL_TOKEN_KEYS") or None,
+        retention=timedelta(days=_whole(env, "PUSHPOOL_RETENTION_DAYS", 30, low=1, high=3650)),
+        heartbeat=timedelta(seconds=_whole(env, "PUSHPOOL_HEARTBEAT_SECONDS", 120, low=1, high=86_400)),
+    )
+
+
+def secret(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:
+    """PUSHPOOL_SECRET_<NAME>, or the file secrets/<name> in the home. :raises Misconfigured: neither is there."""
+    env = os.environ if environ is None else environ
+    variable = f"PUSHPOOL_SECRET_{name.upper().replace('-', '_')}"
+    if variable in env:
+        return env[variable]
+    file = settings.home / "secrets" / name
+    try:
+        return file.read_text(encoding="utf-8").removesuffix("\n")
+    except OSError as exc:
+        raise Misconfigured(f"secret {name!r} is not there: set {variable}, or write {file}") from exc
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise Misconfigured(f"{name} is {text!r}; it must be a whole number from {low} to {high}")
+    return int(text)

@@ -1,0 +1,159 @@
+"""Submissions in parallel, and their outcomes recorded in few commits.
+
+Invariant: whatever happens to a submission here, the run's active entry says when to look after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+
+from dispatcher.context import Context
+from dispatcher.errors import Misconfigured, RunChanged, Unreachable
+from dispatcher.logs import log
+from dispatcher.ports import (
+    Accepted,
+    Admission,
+    Infrastructure,
+    Move,
+    Outcome,
+    PoolUnavailable,
+    Rejected,
+    Submission,
+    Unknown,
+)
+from dispatcher.rendering import submission
+from dispatcher.runs import FlowRun, Target
+from dispatcher.secret_values import revealed
+from dispatcher.submissions import Recorded, recorded
+
+TRIES = 5  # to record an outcome on a run that others change
+RECORDED_AT_ONCE = 100
+
+
+class Submitter:
+    """Sends what was admitted, `parallel` at a time, and records what comes back. Threads end with `close`.
+
+    One a pass: `start` and `drain` are called from one thread.
+    """
+
+    def __init__(self, context: Context, infrastructure: Infrastructure, threads: ThreadPoolExecutor) -> None:
+        self._context = context
+        self._infrastructure = infrastructure
+        self._threads = threads
+        self._flying: dict[Future[Outcome], Admission] = {}
+        self.accepted = 0
+        self.unavailable: PoolUnavailable | None = None
+
+    def start(self, admitted: Sequence[Admission]) -> None:
+        """Send them; record what has come back of earlier ones; wait only when too many are on their way."""
+        for item in admitted:
+            self._flying[self._threads.submit(self._send, item)] = item
+        self._collect(leave=2 * self._infrastructure.traits.parallel)
+
+    def drain(self) -> None:
+        """Wait for every answer and record it."""
+        self._collect(leave=0)
+
+    def _collect(self, leave: int) -> None:
+        while self._flying:
+            enough = len(self._flying) <= leave
+            done, _ = wait(self._flying, timeout=0 if enough else None, return_when=FIRST_COMPLETED)
+            if not done:
+                return
+            self._record([(self._flying.pop(future).after, future.result()) for future in done])
+
+    def _send(self, item: Admission) -> Outcome:
+        return send(self._context, self._infrastructure, submission(item, self._context.keys), item.after)
+
+    def _record(self, answers: Sequence[tuple[FlowRun, Outcome]]) -> None:
+        """In one commit where nothing changed meanwhile, one by one where it did."""
+        planned = [(run, outcome, self._planned(run, run.attempt, outcome)) for run, outcome in answers]
+        moves = [item.move for _, _, item in planned if item.move is not None]
+        changed: set[str] = set()
+        for start in range(0, len(moves), RECORDED_AT_ONCE):
+            changed |= self._context.store.move_each(moves[start : start + RECORDED_AT_ONCE])
+        for run, outcome, item in planned:
+            self._count(outcome)
+            if run.id in changed:
+                record(self._context, self._infrastructure, run, outcome, first=True)
+            elif item.cancel is not None:
+                cancel(self._infrastructure, _target(run), item.cancel)
+
+    def _count(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Accepted):
+            self.accepted += 1
+        elif isinstance(outcome, PoolUnavailable):
+            self.unavailable = outcome
+
+    def _planned(self, run: FlowRun, attempt: int, outcome: Outcome) -> Recorded:
+        context = self._context
+        return recorded(
+            run, attempt, outcome, first=True, now=context.clock.now(),
+            traits=self._infrastructure.traits, patience=context.patience,
+        )  # fmt: skip
+
+
+def send(context: Context, infrastructure: Infrastructure, sent: Submission, run: FlowRun) -> Outcome:
+    """One submission, its secrets put in. An adapter that raises has broken its contract: nothing is known then."""
+    try:
+        body = revealed(sent.request.body, context.secret)
+        outcome = infrastructure.submit(replace(sent, request=replace(sent.request, body=body)))
+    except Misconfigured as exc:
+        outcome = Rejected(str(exc))  # of this job alone: the pool's others go on
+    except Exception as exc:  # noqa: BLE001  # the one boundary: an adapter's bug is an unknown outcome
+        log.exception("submission raised", extra={"run": run.id, "attempt": run.attempt, "pool": run.pool})
+        outcome = Unknown(f"{type(exc).__name__} in the adapter")
+    log.info(
+        "run submitted",
+        extra={"run": run.id, "attempt": run.attempt, "pool": run.pool, "outcome": type(outcome).__name__},
+    )
+    return outcome
+
+
+def record(context: Context, infrastructure: Infrastructure, sent: FlowRun, outcome: Outcome, *, first: bool) -> None:
+    """Record the outcome of what was sent for the run as it was then, on the run as it is now."""
+    for _ in range(TRIES):
+        run = context.store.get_run(sent.id)
+        if run is None:
+            if isinstance(outcome, Accepted):
+                cancel(infrastructure, _target(sent), outcome.handle)
+            return
+        plan = recorded(
+            run, sent.attempt, outcome, first=first, now=context.clock.now(),
+            traits=infrastructure.traits, patience=context.patience,
+        )  # fmt: skip
+        if plan.move is None or _written(context, plan.move):
+            if plan.cancel is not None:
+                cancel(infrastructure, _target(sent), plan.cancel)
+            return
+
+
+def _written(context: Context, move: Move) -> bool:
+    try:
+        context.store.move(move)
+    except RunChanged:
+        return False
+    return True
+
+
+def cancel(infrastructure: Infrastructure, target: Target, handle: str) -> None:
+    """Ask the cloud to stop one; if it cannot be reached, the entry's next look asks again."""
+    try:
+        infrastructure.cancel(target, handle)
+    except Unreachable as exc:
+        log.warning("cancel not delivered", extra={"handle": handle, "why": str(exc)})
+
+
+def _target(run: FlowRun) -> Target:
+    attempt = run.attempts[-1]
+    return attempt.target
+
+
+def targets(runs: Iterable[FlowRun]) -> dict[Target, list[FlowRun]]:
+    """Runs by where their current attempt was sent."""
+    grouped: dict[Target, list[FlowRun]] = {}
+    for run in runs:
+        grouped.setdefault(_target(run), []).append(run)
+    return grouped

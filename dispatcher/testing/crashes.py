@@ -1,0 +1,74 @@
+"""Deaths at every step: each call to the store and to the cloud is a place where a dispatcher may die.
+
+A `Fuse` counts the steps, one before and one after each call, and dies at the one it is told; from then on nothing that
+this process does reaches the store or the cloud, whatever thread does it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from dispatcher.ports import Infrastructure, Store
+
+T = TypeVar("T")
+
+STORE_CALLS = frozenset(
+    {
+        "put", "delete", "put_cursor", "delete_cursor", "create_scheduled", "create_run", "admit", "move",
+        "move_each", "beat", "restore_entry", "drop_entry", "delete_run", "purge", "put_outbox", "settle_outbox",
+        "spend",
+    }
+)  # fmt: skip
+CLOUD_CALLS = frozenset({"submit", "find", "describe_many", "cancel", "cleanup"})
+
+
+class DiedError(BaseException):
+    """The process is gone. No `except Exception` holds it up."""
+
+
+class Fuse:
+    """Dies at step `at`, counted from 0; never, if that is None. `steps` names those that were passed."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self._at = at
+        self._lock = threading.Lock()
+        self.steps: list[str] = []
+        self.is_dead = False
+
+    def call(self, name: str, function: Callable[[], T]) -> T:
+        self._step(f"before {name}")
+        result = function()
+        self._step(f"after {name}")
+        return result
+
+    def _step(self, name: str) -> None:
+        with self._lock:
+            if self.is_dead:
+                raise DiedError
+            self.steps.append(name)
+            if len(self.steps) - 1 == self._at:
+                self.is_dead = True
+                raise DiedError
+
+
+class _Fused:
+    """Whatever stands behind, with the fuse in its writing calls."""
+
+    def __init__(self, behind: Any, fuse: Fuse, calls: frozenset[str]) -> None:
+        self._behind, self._fuse, self._calls = behind, fuse, calls
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._behind, name)
+        if name not in self._calls:
+            return found
+        return lambda *args, **kwargs: self._fuse.call(name, lambda: found(*args, **kwargs))
+
+
+def fused_store(store: Store, fuse: Fuse) -> Store:
+    return cast("Store", _Fused(store, fuse, STORE_CALLS))
+
+
+def fused_cloud(cloud: Infrastructure, fuse: Fuse) -> Infrastructure:
+    return cast("Infrastructure", _Fused(cloud, fuse, CLOUD_CALLS))

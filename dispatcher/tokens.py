@@ -1,0 +1,125 @@
+"""Run tokens and API keys: made here, checked here, in constant time.
+
+A run token is `v1.<key id>.<payload>.<signature>`: HMAC-SHA256 over run, attempt, scope and expiry. It is derived, so a
+repeated submission carries the same bytes, and nothing has to store it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dispatcher.errors import Misconfigured, Unauthorized
+
+CALLBACK = "callback"
+_FORGED = "this run token is not valid for this installation, or has expired"
+
+
+@dataclass(frozen=True, slots=True)
+class RunToken:
+    """What a token says."""
+
+    run_id: str
+    attempt: int
+    expires: datetime
+    scope: str = CALLBACK
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _unb64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyRing:
+    """The installation's signing keys by id; new tokens are signed with `current`."""
+
+    keys: Mapping[str, bytes]
+    current: str
+
+    @classmethod
+    def parse(cls, text: str) -> KeyRing:
+        """`id:base64key[,id:base64key…]`, the first being current; keys have at least 32 bytes."""
+        try:
+            pairs = [part.strip().split(":", 1) for part in text.split(",") if part.strip()]
+            keys = {key_id: _unb64(key) for key_id, key in pairs}
+        except ValueError:
+            keys = {}
+        if not keys or any(len(key) < 32 or "." in key_id for key_id, key in keys.items()):
+            raise Misconfigured("PUSHPOOL_TOKEN_KEYS must be id:base64key[,id:base64key], keys of at least 32 bytes")
+        return cls(keys, next(iter(keys)))
+
+    @classmethod
+    def generate(cls) -> KeyRing:
+        return cls({"k1": secrets.token_bytes(32)}, "k1")
+
+    def to_text(self) -> str:
+        ordered = [self.current, *(key for key in self.keys if key != self.current)]
+        return ",".join(f"{key_id}:{_b64(self.keys[key_id])}" for key_id in ordered)
+
+    def sign(self, token: RunToken, *, key_id: str) -> str:
+        """:raises Misconfigured: the key that signed this attempt was retired."""
+        if key_id not in self.keys:
+            raise Misconfigured(f"signing key {key_id!r} is gone but run {token.run_id} still uses it; put it back")
+        payload = {
+            "run": token.run_id,
+            "att": token.attempt,
+            "scp": token.scope,
+            "exp": int(token.expires.timestamp()),
+        }
+        text = _b64(json.dumps(payload, separators=(",", ":")).encode())
+        return f"v1.{key_id}.{text}.{self._signature(key_id, text)}"
+
+    def verify(self, text: str, *, now: datetime, scope: str = CALLBACK) -> RunToken:
+        """:raises Unauthorized: forged, foreign, expired or of another scope; never says which."""
+        try:
+            version, key_id, payload, signature = text.split(".")
+            good = version == "v1" and key_id in self.keys
+            expected = self._signature(key_id if good else self.current, payload)
+            if not (hmac.compare_digest(expected, signature) and good):
+                raise Unauthorized(_FORGED)
+            said = json.loads(_unb64(payload))
+            expires = datetime.fromtimestamp(said["exp"], UTC)
+            token = RunToken(said["run"], said["att"], expires, said["scp"])
+        except (ValueError, KeyError, TypeError) as exc:
+            raise Unauthorized(_FORGED) from exc
+        if token.scope != scope or now >= token.expires:
+            raise Unauthorized(_FORGED)
+        return token
+
+    def _signature(self, key_id: str, payload: str) -> str:
+        signed = f"v1.{key_id}.{payload}".encode()
+        return _b64(hmac.new(self.keys[key_id], signed, hashlib.sha256).digest())
+
+
+def new_api_key() -> tuple[str, str]:
+    """(id, the whole key): shown once; only its hash is kept."""
+    key_id = secrets.token_hex(4)
+    return key_id, f"pp_{key_id}_{secrets.token_urlsafe(32)}"
+
+
+def api_key_id(key: str) -> str:
+    """:raises Unauthorized: it does not look like one of ours."""
+    parts = key.split("_", 2)
+    if len(parts) != 3 or parts[0] != "pp" or not parts[1].isalnum():
+        raise Unauthorized("no API key, or one that is not valid: send Authorization: Bearer pp_…")
+    return parts[1]
+
+
+def key_hash(key: str) -> str:
+    """Keys have 256 random bits, so one round of SHA-256 is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def same(a: str, b: str) -> bool:
+    """Compared in constant time."""
+    return hmac.compare_digest(a.encode(), b.encode())
