@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -101,6 +102,7 @@ class LocalAgent:
 @contextmanager
 def local_agent(settings: Settings, scope: Scope) -> Iterator[LocalAgent]:
     """An agent of this machine, ready to `run`; closed in order when the block ends."""
+    settings = replace(settings, port=settings.port or _free_port(settings.host))  # containers are told it before
     made: list[LocalAgent] = []
     timers = registry.load("timers", registry.TIMERS)(lambda pool, hops: made[0].agent.over(pool, hops))  # noqa: PLW0108  # made below
     loaded = Watched(lambda: made[0].context, infrastructures(settings))
@@ -117,6 +119,12 @@ def local_agent(settings: Settings, scope: Scope) -> Iterator[LocalAgent]:
         timers.close()
         agent.close()
         loaded.close()
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _make_home(home: Path) -> None:

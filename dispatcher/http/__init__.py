@@ -1,0 +1,1 @@
+"""The HTTP face: one table of routes, bound to whatever host there is."""
