@@ -79,6 +79,7 @@ class LocalServer:
         self._stopping.set()
         self._server.pull_trigger()
         self._thread.join()
+        wasyncore.close_all(self._map, ignore_all=True)  # not in that thread: it would take the trigger from under us
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
@@ -86,7 +87,6 @@ class LocalServer:
         self._server.accepting = False
         self._server.task_dispatcher.shutdown()
         wasyncore.loop(0, use_poll=True, map=self._map, count=10)  # what the threads could not send themselves
-        wasyncore.close_all(self._map, ignore_all=True)
 
     def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

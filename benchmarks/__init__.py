@@ -1,0 +1,1 @@
+"""DESIGN's local figures, measured: `make bench`."""
