@@ -213,10 +213,6 @@ class Store(Protocol):
         """SCHEDULED, not parked, `due_at <= before`; oldest `due_at` first, then id. May be stale."""
         ...
 
-    def next_due(self, pool: str, queue: str, after: datetime) -> datetime | None:
-        """The earliest `due_at > after` of a SCHEDULED run that is not parked."""
-        ...
-
     def parked(self, pool: str) -> Sequence[str]:
         """Ids of deployments that have parked runs in the pool; may name one that has none left."""
         ...

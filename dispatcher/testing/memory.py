@@ -146,9 +146,6 @@ class MemoryStore:
         found = [item for item in self._waiting(pool, queue) if item.due_at <= before]
         return page(found, lambda item: [item.due_at.timestamp(), item.run_id], after, limit)
 
-    def next_due(self, pool: str, queue: str, after: datetime) -> datetime | None:
-        return min((item.due_at for item in self._waiting(pool, queue) if item.due_at > after), default=None)
-
     def _waiting(self, pool: str, queue: str) -> list[Candidate]:
         with self._lock:
             return candidates(

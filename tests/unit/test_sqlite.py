@@ -253,7 +253,6 @@ def plans(store: SqliteStore, call: Callable[[], object]) -> list[str]:
 
 READS: dict[str, tuple[Callable[[SqliteStore], object], str]] = {
     "due": (lambda s: s.due(POOL, "q", NOW, limit=9), "COVERING INDEX run_due (pool=? AND queue=? AND due_at<?)"),
-    "next due": (lambda s: s.next_due(POOL, "q", NOW), "COVERING INDEX run_due (pool=? AND queue=? AND due_at>?)"),
     "parked": (lambda s: s.parked(POOL), "COVERING INDEX run_parked (pool=? AND deployment_id>?)"),
     "parked runs": (
         lambda s: s.parked_runs(POOL, "d", limit=9),
@@ -318,7 +317,6 @@ def cost_of_looking(store: SqliteStore) -> int:
     assert len(store.due(POOL, "default", NOW, limit=25).items) == 10
     assert list(store.parked(POOL)) == [make_id("parked")]
     assert len(store.parked_runs(POOL, make_id("parked"), limit=1)) == 1
-    store.next_due(POOL, "default", NOW)
     assert len(store.runs(RunFilter(), limit=1).items) == 1
     assert not store.purge(NOW, limit=10)
     with store._db.reading() as db:

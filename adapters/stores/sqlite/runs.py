@@ -106,12 +106,6 @@ def due(
     return Page(tuple(found[:limit]), mark)
 
 
-def next_due(db: sqlite3.Connection, pool: str, queue: str, after: datetime) -> datetime | None:
-    sql = f"SELECT min(due_at) FROM run WHERE {_DUE} AND due_at > ?"  # noqa: S608
-    (found,) = db.execute(sql, (pool, queue, micros(after, "after"))).fetchone()
-    return None if found is None else instant(found)
-
-
 def parked(db: sqlite3.Connection, pool: str) -> Sequence[str]:
     # One look a deployment, however many of its runs are parked; DISTINCT would read them all.
     sql = f"""

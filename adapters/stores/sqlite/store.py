@@ -91,10 +91,6 @@ class SqliteStore:
         with self._db.reading() as db:
             return runs.due(db, pool, queue, before, after=after, limit=_size(limit))
 
-    def next_due(self, pool: str, queue: str, after: datetime) -> datetime | None:
-        with self._db.reading() as db:
-            return runs.next_due(db, pool, queue, after)
-
     def parked(self, pool: str) -> Sequence[str]:
         with self._db.reading() as db:
             return runs.parked(db, pool)

@@ -222,31 +222,6 @@ class WaitingCases:
 
         assert not store.parked_runs(POOL, over.after.deployment_id, limit=10)
 
-    def test_the_next_due_moment_is_after_the_given_one(self, store: Store) -> None:
-        for seconds in (0, 7, 3, 5):
-            store.create_run(make_run(due_in=timedelta(seconds=seconds)))
-
-        assert store.next_due(POOL, "default", NOW) == NOW + 3 * SECOND
-        assert store.next_due(POOL, "default", NOW + 3 * SECOND) == NOW + 5 * SECOND
-        assert store.next_due(POOL, "default", NOW + 7 * SECOND) is None
-
-    def test_the_next_due_moment_is_of_runs_that_wait_in_that_queue(self, store: Store) -> None:
-        parked(store, make_run(due_in=SECOND))
-        admitted(store, make_run(due_in=SECOND))
-        store.create_run(make_run(due_in=SECOND, queue="high"))
-        store.create_run(make_run(due_in=SECOND, pool="another"))
-        assert store.next_due(POOL, "default", NOW) is None
-
-        store.create_run(make_run(due_in=2 * SECOND))
-
-        assert store.next_due(POOL, "default", NOW) == NOW + 2 * SECOND
-
-    def test_the_next_due_moment_is_an_instant_whatever_the_zone(self, store: Store) -> None:
-        store.create_run(make_run(due_in=SECOND))
-
-        assert store.next_due(POOL, "default", NOW.astimezone(ELSEWHERE)) == NOW + SECOND
-        assert store.next_due(POOL, "default", (NOW + SECOND).astimezone(ELSEWHERE)) is None
-
     def test_parking_keeps_the_moment(self, store: Store) -> None:
         run = store.create_run(make_run(due_in=-SECOND))
         store.move(park(run))
