@@ -17,13 +17,13 @@ from dispatcher.errors import Conflict, RunChanged, Unauthorized
 from dispatcher.logs import log
 from dispatcher.observations import observed
 from dispatcher.ports import Event, Infrastructure, Move
+from dispatcher.rendering import TOKEN_GRACE
 from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, moved, with_attempt
 from dispatcher.tokens import RunToken
 from dispatcher.watch import end_of_life
 
 TRIES = 8  # to apply a word to a run that others change
 RENEW_BEFORE = timedelta(days=1)
-RENEWED_LIFE = timedelta(days=30)
 
 
 class Word(StrEnum):
@@ -157,8 +157,9 @@ def beat(context: Context, token: RunToken, instance: str) -> Mapping[str, Any]:
     if not kept:
         _repair(context, run, token, check_at)
     answer: dict[str, Any] = {"heartbeat_seconds": context.patience.heartbeat.total_seconds()}
-    if token.expires - now < RENEW_BEFORE:
-        renewed = RunToken(run.id, run.attempt, now + RENEWED_LIFE)
+    end = end_of_life(run, context.patience)
+    if end is not None and token.expires < min(end, now + RENEW_BEFORE):
+        renewed = RunToken(run.id, run.attempt, end + TOKEN_GRACE)
         answer["token"] = context.keys.sign(renewed, key_id=attempt.key_id)
     return answer
 

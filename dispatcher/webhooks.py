@@ -12,6 +12,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,6 +61,9 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise InvalidInput(f"webhook {url!r}: use https://host/…, or allow_private for http inside your network")
     if parts.username or parts.password:
         raise InvalidInput(f"webhook to {parts.hostname}: put no credentials into the address; use `secret`")
+    with suppress(ValueError):  # a name is looked up when it is sent to
+        if not allow_private and not _is_public(str(ipaddress.ip_address(parts.hostname))):
+            raise InvalidInput(f"webhook to {parts.hostname}: not a public address; set allow_private to mean it")
 
 
 def signature(secret: str, body: bytes, now: datetime) -> str:

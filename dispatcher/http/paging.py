@@ -22,8 +22,8 @@ def named_cursor() -> Iterator[None]:
     """What a store says of a mark is said of the query's `cursor`."""
     try:
         yield
-    except InvalidInput as exc:
-        if exc.path != "after":
+    except (InvalidInput, OverflowError) as exc:  # the latter from a number that no store can compare
+        if isinstance(exc, InvalidInput) and exc.path != "after":
             raise
         raise InvalidInput(
             "cursor: it is not where a page of this list ended; leave it out to start", path="cursor"

@@ -238,6 +238,23 @@ def test_a_secret_job_variable_is_never_shown_and_sent_again(there: Installation
     assert stored.job_variables == {"token": "hunter3"}
 
 
+def test_what_becomes_a_secret_is_hidden_on_both_sides(there: Installation) -> None:
+    """Also the value that was in the open until now."""
+    text = f"""
+    work_pools:
+      local:
+        type: process
+        variables: {{token: in-the-open}}
+        {SECRET_TEMPLATE.strip()}
+    """
+    there.apply(text.replace(", x-secret: true", ""))
+
+    (step,) = there.plan(text)
+
+    assert differences(step)["variables.token"] == ("********", "********")
+    assert "in-the-open" not in str(step)
+
+
 def test_queues_keep_the_priorities_of_the_file_whatever_was_there(there: Installation) -> None:
     """A queue that takes a priority pushes others down; those that the file names are put right in the same apply."""
     there.apply("""

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dispatcher import callbacks
-from dispatcher.callbacks import RENEW_BEFORE, RENEWED_LIFE, Word
+from dispatcher.callbacks import RENEW_BEFORE, Word
 from dispatcher.errors import Conflict, Unauthorized
 from dispatcher.ports import ActiveEntry, Cause, Event, Move, Observation, Phase
+from dispatcher.rendering import TOKEN_GRACE
 from dispatcher.runs import Actor, FlowRun, Name, Policy, StateType, Stop, StopReason, amended, moved
 from dispatcher.testing.builders import POOL, admitted, make_run
 from dispatcher.testing.memory import MemoryStore
 from dispatcher.tokens import KeyRing, RunToken
+from dispatcher.watch import Patience
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Site
@@ -82,12 +84,30 @@ def test_a_container_claims_though_the_cloud_was_quicker_to_say_that_it_runs(sit
     assert (after.current.claimed_by, after.current.handle) == ("i-1", "h-1")
 
 
-def test_of_an_older_attempt_nobody_may_start(site: Site, claimed: FlowRun) -> None:
-    retried = replace(claimed, attempt=2, version=claimed.version + 1)
-    site.store.move(Move(claimed, retried))
+@pytest.fixture
+def second(site: Site) -> FlowRun:
+    """PENDING/Submitting in its second attempt; the first was `i-1`'s and failed."""
+    first = admitted(site.store, make_run(policy=Policy(retries=1)))
+    site.say(first, Word.RUNNING)
+    return admitted(site.store, site.say(first, Word.FAILED))
 
+
+@pytest.mark.parametrize("instance", ["i-1", "i-2"])
+def test_of_an_older_attempt_nobody_may_start(site: Site, second: FlowRun, instance: str) -> None:
     with pytest.raises(Conflict, match="attempt 1 of run"):
-        site.say(claimed, Word.RUNNING, attempt=1)
+        site.say(second, Word.RUNNING, instance=instance, attempt=1)
+
+    assert site.now_of(second) == second
+
+
+def test_between_two_attempts_nobody_may_start(site: Site) -> None:
+    first = admitted(site.store, make_run(policy=Policy(retries=1)))
+    site.say(first, Word.RUNNING)
+    waiting = site.say(first, Word.FAILED)
+
+    for attempt in (1, 2):
+        with pytest.raises(Conflict):
+            site.say(waiting, Word.RUNNING, attempt=attempt)
 
 
 @pytest.mark.parametrize("instance", ["i-1", "i-2"])
@@ -181,11 +201,9 @@ def test_after_the_end_any_end_word_is_ignored(site: Site, claimed: FlowRun, fir
 
 
 @pytest.mark.parametrize("word", ENDS)
-def test_an_end_word_of_an_older_attempt_does_not_end_the_one_that_runs(site: Site, word: Word) -> None:
-    first = admitted(site.store, make_run(policy=Policy(retries=1)))
-    site.say(first, Word.RUNNING)
-    waiting = site.say(first, Word.FAILED)
-    second = admitted(site.store, waiting)
+def test_an_end_word_of_an_older_attempt_does_not_end_the_one_that_runs(
+    site: Site, second: FlowRun, word: Word
+) -> None:
     running = site.say(second, Word.RUNNING, instance="i-1")
 
     assert site.say(running, word, instance="i-1", attempt=1) == running == site.now_of(running)
@@ -312,21 +330,23 @@ def test_a_heartbeat_that_is_too_late_or_not_the_claimers_says_stop_and_changes_
     assert (site.now_of(run), site.store.active(POOL)) == (was, entries)
 
 
-def test_a_heartbeat_of_an_older_attempt_says_stop(site: Site, claimed: FlowRun) -> None:
-    site.store.move(Move(claimed, replace(claimed, attempt=2, version=claimed.version + 1)))
+def test_a_heartbeat_of_an_older_attempt_says_stop(site: Site, second: FlowRun) -> None:
+    site.say(second, Word.RUNNING, instance="i-1")
 
     with pytest.raises(Conflict):
-        site.beat(claimed, attempt=1)
+        site.beat(second, instance="i-1", attempt=1)
 
 
 def test_a_token_that_is_about_to_expire_is_renewed_with_the_attempts_own_key(site: Site, claimed: FlowRun) -> None:
     token = RunToken(claimed.id, 1, site.now + RENEW_BEFORE - SECOND)
+    of_old = amended(claimed, attempts=(replace(claimed.attempts[0], key_id="k2"),))
+    site.store.move(Move(claimed, of_old))
 
     answer = callbacks.beat(site.context, token, "i-1")
 
-    assert answer["token"].split(".")[1] == claimed.attempts[0].key_id
+    assert answer["token"].split(".")[1] == "k2"
     renewed = callbacks.authenticate(site.context, answer["token"])
-    assert renewed == RunToken(claimed.id, 1, site.now + RENEWED_LIFE)
+    assert renewed == RunToken(claimed.id, 1, site.now + Patience().max_life + TOKEN_GRACE)
 
 
 def test_a_token_that_lives_long_enough_is_not_renewed(site: Site, claimed: FlowRun) -> None:

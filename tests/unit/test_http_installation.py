@@ -38,6 +38,13 @@ def test_the_runner_is_handed_out_as_it_is(bench: ApiBench) -> None:
     assert answer.headers["Content-Type"].startswith("text/x-python")
 
 
+def test_a_shipped_template_is_what_a_pool_without_one_gets(bench: ApiBench) -> None:
+    shipped = bench.call("GET", "/v1/templates/process").json
+    pool = bench.call("PUT", "/v1/work-pools/local", {"type": "process"}).json
+
+    assert shipped == {"type": "process", "base_job_template": pool["base_job_template"]}
+
+
 def test_a_template_that_nobody_ships_is_404(bench: ApiBench) -> None:
     answer = bench.call("GET", "/v1/templates/nowhere:push")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.stores.sqlite import open_store
 from dispatcher.errors import AdmissionRefused, Misconfigured, PushpoolError, StoreUnavailable, Unreachable
 from dispatcher.http.messages import MAX_BODY_BYTES, PROBLEM
 from dispatcher.testing.api_bench import Answer, ApiBench
@@ -181,6 +184,16 @@ def test_a_cursor_of_nowhere_is_422(bench: ApiBench, cursor: str) -> None:
 
     assert answer.status == 422
     assert list(answer.faults) == ["cursor"]
+
+
+@pytest.mark.parametrize("key", [["run", 10**30, "x"], ["run", True, "x"], ["record", "x"], ["run"]])
+def test_a_cursor_that_was_made_up_is_422(tmp_path: Path, key: list[Any]) -> None:
+    bench = ApiBench(open_store(str(tmp_path / "pushpool.db")))
+    cursor = base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+    answer = bench.call("GET", "/v1/runs", query=f"cursor={cursor}")
+
+    assert (answer.status, list(answer.faults)) == (422, ["cursor"])
 
 
 class _Failing:

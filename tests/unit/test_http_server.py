@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import httpx
 import pytest
 
+from dispatcher import runner
 from dispatcher.api_keys import Scope
 from dispatcher.errors import Misconfigured
 from dispatcher.http.server import AlreadyServed, LocalServer
 from dispatcher.ports import Record
 from dispatcher.testing.api_bench import ApiBench
+from dispatcher.testing.builders import admitted, make_run
+from dispatcher.tokens import RunToken
 
 Get = Callable[[str, str], Record | None]
 
@@ -72,6 +78,30 @@ def test_no_content_has_no_length(bench: ApiBench, client: httpx.Client) -> None
 
     assert answer.status_code == 204
     assert "content-length" not in answer.headers
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "COMPLETED"), (3, "FAILED")])
+def test_the_runner_and_the_server_understand_each_other(
+    bench: ApiBench, server: LocalServer, code: int, state: str
+) -> None:
+    run = admitted(bench.store, make_run(parameters={"code": code}))
+    token = bench.ring.sign(RunToken(run.id, 1, bench.clock.now() + timedelta(hours=1)), key_id=bench.ring.current)
+    environment = {
+        "PUSHPOOL_API_URL": server.url,
+        "PUSHPOOL_RUN_ID": run.id,
+        "PUSHPOOL_ATTEMPT": "1",
+        "PUSHPOOL_RUN_TOKEN": token,
+        "PUSHPOOL_SCHEDULED_TIME": "2020-01-01T00:00:00Z",
+    }
+    command = "import json, os, sys; print('hello'); sys.exit(json.loads(os.environ['PUSHPOOL_PARAMETERS'])['code'])"
+    argv = [sys.executable, runner.__file__, "--", sys.executable, "-c", command]
+
+    ended = subprocess.run(argv, env=environment, capture_output=True, timeout=60, check=False)
+
+    stored = bench.store.get_run(run.id)
+    assert stored is not None
+    assert (ended.returncode, stored.state.type, stored.exit_code) == (code, state, code)
+    assert stored.attempts[-1].log_tail == "hello\n"
 
 
 @pytest.mark.parametrize("megabytes", [2, 10, 40])

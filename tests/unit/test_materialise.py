@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
@@ -405,6 +406,18 @@ def test_a_paused_deployment_makes_nothing_even_with_a_cursor_that_still_goes_on
     cursor = site.store.get_cursor(schedule.id)
     assert cursor is not None
     site.store.put_cursor(Cursor(schedule.id, "etl", NOW, schedule.version, version=cursor.version))
+
+    make(site)
+
+    assert site.runs() == []
+
+
+def test_a_cursor_of_an_earlier_version_of_its_schedule_makes_nothing(site: Site) -> None:
+    site.pool()
+    [schedule] = site.deploy(schedules=[every(1)]).schedules
+    cursor = site.store.get_cursor(schedule.id)
+    assert cursor is not None
+    site.store.put_cursor(replace(cursor, schedule_version=schedule.version - 1))
 
     make(site)
 

@@ -272,6 +272,7 @@ def test_a_pause_takes_the_schedules_runs_that_are_not_due_and_no_others(site: S
     change_deployment(site.context, "etl", paused=True)
 
     assert {run.id for run in site.runs()} == {made[0].id, asked_for.id, throttled.id}
+    assert not is_marked(site)
 
 
 def test_a_deleted_schedule_takes_its_runs_that_are_not_due_and_its_cursor(site: Site, deployment: Deployment) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from dispatcher.cli import client, inputs, output, watching, work_pools, work_queues
+from dispatcher.cli import client, flow_runs, inputs, output, watching, work_pools, work_queues
 from dispatcher.cli.client import Api
 from dispatcher.cli.commands import Cli
 from dispatcher.errors import PushpoolError
@@ -153,6 +153,17 @@ def test_what_goes_wrong_is_told_in_one_line(answer: httpx.Response | Exception,
 
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+def test_runs_are_cancelled_until_there_are_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """The API takes so many at once."""
+    pages = ({"cancelled": 500, "more": True}, {"cancelled": 7, "more": False})
+    server = Server(*(httpx.Response(200, json=page) for page in pages))
+
+    flow_runs.cancel(Cli(_api=[server.api()]), deployment="d", yes=True)
+
+    assert server.asked == ["POST /v1/runs/cancel"] * 2
+    assert capsys.readouterr().out == "507 runs cancelled or told to stop\n"
 
 
 def a_run(state: str, **fields: Any) -> dict[str, Any]:
