@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dispatcher.contract import check_admissions, check_aware, check_moves
 from dispatcher.errors import AdmissionRefused, IllegalMove, InvalidInput, RunChanged
 from dispatcher.ports import (
     ActiveEntry,
@@ -26,10 +27,7 @@ from dispatcher.ports import (
 )
 from dispatcher.runs import FlowRun, Slot, pool_limit
 from dispatcher.testing.memory_rules import (
-    aware,
     candidates,
-    check_admissions,
-    check_moves,
     check_stored,
     check_version,
     copied,
@@ -92,8 +90,8 @@ class MemoryStore:
             return self._data.cursors.get(schedule_id)
 
     def put_cursor(self, cursor: Cursor) -> Cursor:
-        aware(cursor.next_at, "next_at")
-        aware(cursor.held_at, "held_at")
+        check_aware(cursor.next_at, "next_at")
+        check_aware(cursor.held_at, "held_at")
         stored = replace(cursor, version=cursor.version + 1)
         with self._lock:
             check_version(self._data.cursors.get(cursor.schedule_id), cursor)
@@ -122,7 +120,7 @@ class MemoryStore:
             return moved_on
 
     def create_run(self, run: FlowRun, *, keep_key_until: datetime | None = None) -> FlowRun:
-        aware(keep_key_until, "keep_key_until")
+        check_aware(keep_key_until, "keep_key_until")
         copy, key = written(run), (run.deployment_id, run.idempotency_key or "")
         with self._lock:
             earlier = self._data.runs.get(run.id)
@@ -216,8 +214,8 @@ class MemoryStore:
         return frozenset(lost)
 
     def beat(self, entry: Slot, run_id: str, attempt: int, *, heard_at: datetime, check_at: datetime) -> bool:
-        aware(heard_at, "heard_at")
-        aware(check_at, "check_at")
+        check_aware(heard_at, "heard_at")
+        check_aware(check_at, "check_at")
         with self._lock:
             known = self._data.entries.get(entry)
             if known is None or (known.run_id, known.attempt) != (run_id, attempt):
@@ -226,7 +224,7 @@ class MemoryStore:
             return True
 
     def restore_entry(self, run: FlowRun, check_at: datetime) -> None:
-        aware(check_at, "check_at")
+        check_aware(check_at, "check_at")
         with self._lock:
             self._refuse_unless(run)
             self._hold(run, check_at)
@@ -275,7 +273,7 @@ class MemoryStore:
             return self._data.outbox.setdefault(entry.id, stored) is stored
 
     def settle_outbox(self, entry: OutboxEntry, *, again_at: datetime | None = None) -> None:
-        aware(again_at, "again_at")
+        check_aware(again_at, "again_at")
         with self._lock:
             known = self._data.outbox.pop(entry.id, None)
             if known is not None and again_at is not None:

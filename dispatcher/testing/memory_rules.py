@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeVar
 
+from dispatcher.contract import check_aware
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import InvalidInput, RecordChanged
-from dispatcher.ports import Admission, Candidate, Cursor, Move, OutboxEntry, Page, Record, Request, RunFilter
-from dispatcher.runs import FlowRun, StateType, pool_limit
+from dispatcher.ports import Candidate, Cursor, OutboxEntry, Page, Record, Request, RunFilter
+from dispatcher.runs import FlowRun, StateType
 
 T = TypeVar("T")
 B = TypeVar("B", Record, Request, OutboxEntry)
@@ -33,8 +33,8 @@ def copied(value: B) -> B:
 def written(run: FlowRun) -> FlowRun:
     """A copy to keep. :raises InvalidInput: a time has no timezone, or a value is not JSON."""
     for what in ("created", "scheduled_time", "due_at", "started", "ended", "expires_at"):
-        aware(getattr(run, what), what)
-    aware(run.state.at, "state.at")
+        check_aware(getattr(run, what), what)
+    check_aware(run.state.at, "state.at")
     exact(run.parameters, "parameters")
     exact(run.job_variables, "job_variables")
     return read(run)
@@ -42,17 +42,12 @@ def written(run: FlowRun) -> FlowRun:
 
 def owing(entry: OutboxEntry) -> OutboxEntry:
     """A copy to keep. :raises InvalidInput: as `written`."""
-    aware(entry.due_at, "due_at")
+    check_aware(entry.due_at, "due_at")
     return copied(entry)
 
 
 def read(run: FlowRun) -> FlowRun:
     return from_json(FlowRun, to_json(run))
-
-
-def aware(moment: datetime | None, what: str) -> None:
-    if moment is not None and moment.utcoffset() is None:
-        raise InvalidInput(f"{what} is {moment.isoformat()}, without a timezone; times are aware UTC", path=what)
 
 
 def check_version(stored: Record | Cursor | None, given: Record | Cursor) -> None:
@@ -65,40 +60,6 @@ def check_stored(stored: Record | Cursor | None, given: Record | Cursor) -> None
     if stored is None:
         raise RecordChanged("it is not stored any more")
     check_version(stored, given)
-
-
-def check_admissions(admissions: Sequence[Admission]) -> None:
-    if len(admissions) > 25:
-        raise InvalidInput(f"{len(admissions)} admissions in one commit; at most 25 fit")
-    for each in admissions:
-        aware(each.check_at, "check_at")
-        _check_step(each.before, each.after)
-        after = each.after
-        if after.state.type is not StateType.PENDING:
-            raise InvalidInput(f"run {after.id} is admitted to {after.state.name}; an admitted run is PENDING")
-        if not after.slots or after.slots[0].limit != pool_limit(after.pool):
-            raise InvalidInput(f"run {after.id} is admitted without a slot of pool {after.pool!r} as its first")
-
-
-def check_moves(moves: Sequence[Move]) -> None:
-    if len(moves) > 100:
-        raise InvalidInput(f"{len(moves)} moves at once; at most 100 fit")
-    for move in moves:
-        aware(move.check_at, "check_at")
-        _check_step(move.before, move.after)
-        if not set(move.after.slots) <= set(move.before.slots):
-            raise InvalidInput(f"run {move.after.id} is moved into new slots; only an admission takes slots")
-
-
-def _check_step(before: FlowRun, after: FlowRun) -> None:
-    if after.id != before.id:
-        raise InvalidInput(f"run {before.id} cannot become run {after.id}")
-    if after.version <= before.version:
-        raise InvalidInput(f"run {before.id} would stay at version {before.version}; a change makes it higher")
-    for what in ("parameters", "job_variables"):
-        old, new = getattr(before, what), getattr(after, what)
-        if new is not old and new != old:
-            raise InvalidInput(f"run {before.id} would get other {what}; they never change", path=what)
 
 
 def candidates(runs: Iterable[FlowRun]) -> list[Candidate]:

@@ -24,9 +24,9 @@ from adapters.stores.sqlite.rows import (
 )
 from adapters.stores.sqlite.runs import in_parts
 from dispatcher.documents import from_json, to_json
-from dispatcher.errors import AdmissionRefused, InvalidInput, RunChanged
+from dispatcher.errors import AdmissionRefused, RunChanged
 from dispatcher.ports import ActiveEntry, Admission, Move, Request
-from dispatcher.runs import FlowRun, Slot, StateType, Target, pool_limit
+from dispatcher.runs import FlowRun, Slot, Target, pool_limit
 
 _ACTIVE_STATES = "('PENDING', 'RUNNING', 'CANCELLING')"
 
@@ -207,37 +207,3 @@ def drop_entry(db: sqlite3.Connection, entry: ActiveEntry) -> None:
     done = db.execute(sql, (entry.slot.limit, entry.slot.name, entry.run_id, entry.attempt))
     if done.rowcount:
         _release(db, entry.run_id, entry.slots)
-
-
-def check_admissions(admissions: Sequence[Admission]) -> None:
-    """:raises InvalidInput: what is asked breaks the contract, whatever is stored."""
-    if len(admissions) > 25:
-        raise InvalidInput(f"{len(admissions)} admissions in one commit; at most 25 fit")
-    for each in admissions:
-        _check_step(each.before, each.after)
-        after = each.after
-        if after.state.type is not StateType.PENDING:
-            raise InvalidInput(f"run {after.id} is admitted to {after.state.name}; an admitted run is PENDING")
-        if not after.slots or after.slots[0].limit != pool_limit(after.pool):
-            raise InvalidInput(f"run {after.id} is admitted without a slot of pool {after.pool!r} as its first")
-
-
-def check_moves(changes: Sequence[Move]) -> None:
-    """:raises InvalidInput: as `check_admissions`."""
-    if len(changes) > 100:
-        raise InvalidInput(f"{len(changes)} moves at once; at most 100 fit")
-    for change in changes:
-        _check_step(change.before, change.after)
-        if not set(change.after.slots) <= set(change.before.slots):
-            raise InvalidInput(f"run {change.after.id} is moved into new slots; only an admission takes slots")
-
-
-def _check_step(before: FlowRun, after: FlowRun) -> None:
-    if after.id != before.id:
-        raise InvalidInput(f"run {before.id} cannot become run {after.id}")
-    if after.version <= before.version:
-        raise InvalidInput(f"run {before.id} would stay at version {before.version}; a change makes it higher")
-    for what in ("parameters", "job_variables"):
-        old, new = getattr(before, what), getattr(after, what)
-        if new is not old and new != old:
-            raise InvalidInput(f"run {before.id} would get other {what}; they never change", path=what)

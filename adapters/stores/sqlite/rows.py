@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dispatcher.contract import check_aware
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import InvalidInput
 from dispatcher.runs import FlowRun
@@ -20,8 +21,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def micros(moment: datetime, what: str) -> int:
     """:raises InvalidInput: it has no timezone; `what` says which time it is."""
-    if moment.utcoffset() is None:
-        raise InvalidInput(f"{what} is {moment.isoformat()}, without a timezone; times are aware UTC", path=what)
+    check_aware(moment, what)
     return (moment - _EPOCH) // _MICROSECOND
 
 

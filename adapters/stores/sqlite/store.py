@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from adapters.stores.sqlite import moves as changes
 from adapters.stores.sqlite import owed, records, runs
 from adapters.stores.sqlite.file import Database
+from dispatcher.contract import check_admissions, check_moves
 from dispatcher.errors import InvalidInput
 from dispatcher.ports import (
     ActiveEntry,
@@ -108,7 +109,7 @@ class SqliteStore:
             return changes.held(db, limit)
 
     def admit(self, admissions: Sequence[Admission]) -> None:
-        changes.check_admissions(admissions)
+        check_admissions(admissions)
         with self._db.writing() as db:
             changes.admit(db, admissions)
 
@@ -117,12 +118,12 @@ class SqliteStore:
             return changes.request(db, run_id, attempt)
 
     def move(self, move: Move) -> None:
-        changes.check_moves([move])
+        check_moves([move])
         with self._db.writing() as db:
             changes.move(db, move)
 
     def move_each(self, moves: Sequence[Move]) -> frozenset[str]:
-        changes.check_moves(moves)
+        check_moves(moves)
         with self._db.writing() as db:
             return changes.move_each(db, moves)
 
