@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
+import sys
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,7 @@ from benchmarks import due_query, footprint, passes
 
 
 def main() -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     table = Table("What", "Measured", "Mark", title="pushpool, on this machine", title_justify="left")
     for module in (due_query, passes, footprint):
         with console.status(module.__name__):

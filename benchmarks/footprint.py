@@ -1,4 +1,4 @@
-"""What entry points cost to import, and what a standing agent holds and burns."""
+"""What entry points cost to import (seconds, resident memory), and what a standing agent holds and burns."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from benchmarks.bench import Row
 ENTRIES = {
     "the core (dispatcher.dispatch)": "dispatcher.dispatch",
     "the API (dispatcher.http.api)": "dispatcher.http.api",
-    "the command (dispatcher.cli)": "dispatcher.cli",
+    "the command (dispatcher.cli.app)": "dispatcher.cli.app",
     "the runner (dispatcher.runner)": "dispatcher.runner",
 }
 MARKS = {"dispatcher.dispatch": "≤ 0.25 s"}
 SETTLE_SECONDS, IDLE_SECONDS = 5, 20
 _PROBE = """
-import resource, sys, time
-start = time.perf_counter(); __import__(sys.argv[1])
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+import os, sys, time
+start = time.perf_counter(); __import__(sys.argv[1]); took = time.perf_counter() - start
+print(took, os.popen(f"ps -o rss= -p {os.getpid()}").read())
 """
 
 
@@ -38,8 +38,8 @@ def rows() -> Iterator[Row]:
 
 def _probe(module: str) -> tuple[float, int]:
     said = subprocess.run([sys.executable, "-c", _PROBE, module], capture_output=True, text=True, check=True).stdout
-    seconds, peak = said.split()
-    return float(seconds), int(peak)
+    seconds, resident = said.split()
+    return float(seconds), int(resident)
 
 
 def _standing() -> Iterator[Row]:

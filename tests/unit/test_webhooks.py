@@ -231,7 +231,7 @@ def test_a_proxy_of_the_environment_is_not_used(receiver: Receiver, monkeypatch:
     [
         "http://example.com/", "ftp://example.com/", "file:///etc/passwd", "https://", "example.com", "",
         "https:///x", "https://user:password@example.com/", "https://user@example.com/", "https://example.com:99999/",
-        "https://[::1/", "javascript:alert(1)",
+        "https://[::1/", "javascript:alert(1)", "https://10.0.0.1/", "https://[::1]/", "https://169.254.169.254/",
     ],
 )  # fmt: skip
 def test_an_address_that_is_never_allowed_is_refused_when_it_is_registered_and_when_it_is_used(url: str) -> None:
