@@ -244,7 +244,7 @@ class Admitter:
         admissions = self._within_rate(admissions, now)
         for start in range(0, len(admissions), BATCH):
             if not self._has_time() or not self._commit(admissions[start : start + BATCH], catalogue):
-                self._carried += [item.before.id for item in admissions[start:]]
+                self._carried += [item.before.id for item in admissions[start + BATCH :]]
                 return
 
     def _rendered(self, planned: Plan, catalogue: _Catalogue, now: datetime) -> list[Admission]:
@@ -314,8 +314,9 @@ class Admitter:
         return admissions[:granted]
 
     def _commit(self, batch: list[Admission], planned_with: _Catalogue) -> bool:
-        """One commit; False if the plan no longer fits and the rest must be planned anew."""
+        """One commit; False if the plan no longer fits and what is left of it must be planned anew."""
         if not self._still_true(planned_with):
+            self._carried += [item.before.id for item in batch]
             return False
         try:
             self._store.admit(batch)

@@ -76,8 +76,11 @@ class Dispatcher:
 
     def prepare(self, until: datetime) -> None:
         """What concerns no single pool: dates become runs, changed deployments are brought into line."""
-        materialise(self.context, until=until)
-        settle_all(self.context, until=until)
+        for work in (materialise, settle_all):
+            try:
+                work(self.context, until=until)
+            except Exception:  # noqa: BLE001  # what is due already does not depend on it; what went wrong is in the log
+                log.exception("preparation failed", extra={"work": work.__name__})
 
     def over(self, name: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0) -> Pass:
         """One pass over one pool."""

@@ -13,7 +13,7 @@ from dispatcher.templating import PlaceholderKind, find_placeholders
 
 def properties(template: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of each variable."""
-    declared = template.get("variables", {}).get("properties")
+    declared = (template.get("variables") or {}).get("properties")
     return declared if isinstance(declared, Mapping) else {}
 
 

@@ -5,11 +5,12 @@ Invariant: an entry that was looked at is gone or has a later `check_at`; nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from dispatcher.context import Context
-from dispatcher.errors import Misconfigured, RunChanged, Unreachable
+from dispatcher.errors import Misconfigured, RunChanged, StoreUnavailable, Unreachable
 from dispatcher.logs import log
 from dispatcher.ports import ActiveEntry, Infrastructure, Observation
 from dispatcher.reconcile import Bench, Question, Verdict, judge, question
@@ -46,14 +47,25 @@ class Tender:
                     log.warning("entry without its run removed", extra={"run": run_id, "pool": entry.pool})
                 case Question.FIND:
                     assert run is not None
-                    self._find(run, entry)
+                    self._guarded([run], overdue, partial(self._find, run, entry))
                 case Question.DESCRIBE:
                     assert run is not None
                     known.append(run)
         for group in targets(known).values():
             for batch in _batches(group, self._infrastructure.traits.describe_batch):
-                self._describe(batch, overdue)
+                self._guarded(batch, overdue, partial(self._describe, batch, overdue))
         return True
+
+    def _guarded(self, runs: Sequence[FlowRun], entries: Mapping[str, ActiveEntry], look: Callable[[], None]) -> None:
+        """An adapter's bug in one look holds up neither the other looks nor what is due."""
+        try:
+            look()
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  # the boundary between runs: what went wrong is in the log
+            log.exception("look failed", extra={"runs": [run.id for run in runs], "pool": runs[0].pool})
+            for run in runs:
+                self._look_again(run, entries[run.id], self._context.clock.now() + self._context.patience.unreachable)
 
     def _find(self, run: FlowRun, entry: ActiveEntry) -> None:
         attempt = run.current
@@ -80,7 +92,8 @@ class Tender:
                 self._later(run, entries[run.id], str(exc))
             return
         for run in runs:
-            self._apply(run, entries[run.id], seen.get(handles[run.id]))
+            entry = entries[run.id]
+            self._guarded([run], entries, partial(self._apply, run, entry, seen.get(handles[run.id])))
 
     def _out_of_time(self) -> bool:
         return self._context.clock.now() >= self._until

@@ -24,7 +24,7 @@ from dispatcher.runs import FlowRun
 TIMEOUT_SECONDS = 5.0
 # The wire server of Azure and the metadata of Oracle have public addresses; those of the others are link-local.
 _METADATA = frozenset({ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("192.0.0.192")})
-# All of IPv6 that is given to anybody; what translates to IPv4 (NAT64, IPv4-compatible) lies outside of it, but for:
+# All of IPv6 that is given to anybody; what stands for IPv4 (mapped, NAT64) lies outside of it, but for one:
 _GIVEN = ipaddress.IPv6Network("2000::/3")
 _6TO4 = ipaddress.IPv6Network("2002::/16")
 
@@ -115,9 +115,6 @@ def _resolve(host: str, port: int, *, allow_private: bool) -> str:
 
 def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        elif ip not in _GIVEN or ip in _6TO4:
-            return False
+    if isinstance(ip, ipaddress.IPv6Address) and (ip not in _GIVEN or ip in _6TO4):
+        return False
     return ip.is_global and not ip.is_multicast and ip not in _METADATA

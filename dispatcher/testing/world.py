@@ -111,6 +111,10 @@ class World:
     def _act(self, context: Context, handle: str) -> None:
         environment = self.far.environment(handle)
         kind, attempt = self._kind(handle), int(environment["PUSHPOOL_ATTEMPT"])
+        if not self._is_up(handle):
+            return
+        if self.said.get(handle) == "RUNNING":
+            self._speak(context, "an impostor", environment, Word.COMPLETED, 0)  # is not to be believed
         if kind == "mute":
             self.far.finish(handle, 0)
         elif kind == "dies" and attempt == 1 and self.said.get(handle) == "RUNNING":
@@ -122,6 +126,11 @@ class World:
             self._end(context, handle, environment, 1 if failed else 0)
         else:
             self._beat(context, handle, environment)
+
+    def _is_up(self, handle: str) -> bool:
+        row = self.far.container(handle)
+        assert row is not None
+        return bool(row["running"])
 
     def _kind(self, handle: str) -> str:
         row = self.far.container(handle)

@@ -37,6 +37,7 @@ def a_world(folder: Path, opener: Callable[[Path], Callable[[], Store]], fault: 
     elif fault == "no events":
         far.behave(event_copies=0)
     elif fault != "none":
+        far.behave(start_seconds=50.0)  # so that it is asked after before it can speak for itself
         far.fail_next({"no answer": "timeout"}.get(fault, fault), times=2)
     return World(opener(folder), far, clock)
 
