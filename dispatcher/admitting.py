@@ -270,7 +270,7 @@ class Admitter:
         self._result.by(now)  # for those that its slots can be given to
 
     def _set_aside(self, planned: Plan, catalogue: _Catalogue, now: datetime) -> None:
-        moves = []
+        moves, elsewhere = [], set()
         for run, reason in planned.cancel:
             after, owed = ends.cancelled(run, reason, actor=Actor.DISPATCHER, now=now, patience=self._context.patience)
             moves.append(Move(run, after, outbox=owed))
@@ -278,8 +278,11 @@ class Admitter:
         for run in planned.relocate:
             if (move := relocated(run, catalogue.deployments[run.deployment_id])) is not None:
                 moves.append(move)
+                elsewhere.add(move.after.pool)
         for start in range(0, len(moves), 100):
             self._store.move_each(moves[start : start + 100])
+        for pool in elsewhere:
+            self._context.waker.wake(pool)
         for deployment_id in dict.fromkeys(planned.make_room):
             self._make_room(deployment_id, now)
 

@@ -177,5 +177,5 @@ def relocated(run: FlowRun, deployment: Deployment) -> Move | None:
 
 
 def requeued(run: FlowRun, queue: str) -> Move:
-    """A waiting run in another queue of its pool."""
+    """An unfinished run in another queue of its pool."""
     return Move(run, amended(run, queue=queue, queue_pinned=False))

@@ -19,7 +19,7 @@ from dispatcher.documents import canonical
 from dispatcher.ends import cancelled
 from dispatcher.errors import Conflict, InvalidInput, NotFound, RunChanged, TooLarge
 from dispatcher.forms import MAX_PARAMETERS_BYTES, MAX_TAGS, RunForm
-from dispatcher.pools import WorkPool
+from dispatcher.pools import WorkPool, WorkQueue
 from dispatcher.ports import Move, RunFilter
 from dispatcher.rendering import layers, policy_of
 from dispatcher.runs import (
@@ -165,7 +165,7 @@ def _cancellation(context: Context, run: FlowRun, message: str) -> Move | None:
 def retry_run(context: Context, run_id: str) -> FlowRun:
     """A finished run becomes SCHEDULED again, in a new attempt, with its retries given back.
 
-    :raises NotFound: :raises Conflict: it has not ended, or its deployment is gone.
+    :raises NotFound: :raises Conflict: it has not ended, or its deployment or work pool is gone.
     """
     for _ in range(TRIES):
         run = run_with_id(context, run_id)
@@ -174,7 +174,7 @@ def retry_run(context: Context, run_id: str) -> FlowRun:
         deployment = deployment_named(context, run.deployment)
         if deployment.id != run.deployment_id:
             raise Conflict(f"run {run.id} is of an earlier deployment {run.deployment!r}; create a new run")
-        after = _retried(run, deployment, context.clock.now())
+        after = _retried(_at_home(context, run, deployment), context.clock.now())
         try:
             context.store.move(Move(run, after))
         except RunChanged:
@@ -184,11 +184,20 @@ def retry_run(context: Context, run_id: str) -> FlowRun:
     raise Conflict(f"run {run_id}: too many others are changing it; try again")
 
 
-def _retried(run: FlowRun, deployment: Deployment, now: datetime) -> FlowRun:
-    moved_on = run.pool != deployment.pool
-    at_home = replace(run, pool=deployment.pool, queue=deployment.queue) if moved_on else run
+def _at_home(context: Context, run: FlowRun, deployment: Deployment) -> FlowRun:
+    """Where a pass will look for it: its deployment's pool, and its own queue if that is still there."""
+    pool = records.read(context.store, WorkPool, deployment.pool)
+    if pool is None or pool.deleted:
+        raise Conflict(f"run {run.id} cannot be retried: work pool {deployment.pool!r} was deleted")
+    is_there = records.read(context.store, WorkQueue, f"{run.pool}/{run.queue}") is not None
+    if run.pool == deployment.pool and is_there:
+        return run
+    return replace(run, pool=deployment.pool, queue=deployment.queue, queue_pinned=False)
+
+
+def _retried(run: FlowRun, now: datetime) -> FlowRun:
     return moved(
-        at_home, Name.AWAITING_RETRY, actor=Actor.USER, at=now, message="retried on request", due_at=now,
+        run, Name.AWAITING_RETRY, actor=Actor.USER, at=now, message="retried on request", due_at=now,
         attempt=run.attempt + 1 if run.was_admitted else run.attempt, submit_seq=1, retries_used=0, free_attempts=0,
         ended=None, exit_code=None, expires_at=None, stop=None, late_noticed=False,
         schedule_id=None, max_lateness_seconds=None,

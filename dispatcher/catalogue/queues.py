@@ -14,7 +14,6 @@ from dispatcher.errors import Conflict, NotFound
 from dispatcher.forms import WorkQueueForm
 from dispatcher.pools import DEFAULT_QUEUE, WorkPool, WorkQueue
 from dispatcher.ports import RunFilter
-from dispatcher.runs import StateType
 
 
 def pool_named(context: Context, name: str) -> WorkPool:
@@ -100,24 +99,24 @@ def pause_queue(context: Context, pool: str, name: str, *, paused: bool) -> Work
 
 
 def delete_queue(context: Context, pool: str, name: str, *, force: bool = False) -> None:
-    """With `force`, its deployments and waiting runs move to the default queue. :raises Conflict:"""
+    """With `force`, its deployments and unfinished runs move to the default queue. :raises Conflict:"""
     queue = queue_named(context, pool, name)
     if name == DEFAULT_QUEUE:
         raise Conflict(f"the default queue of work pool {pool!r} cannot be deleted; pause it instead")
     users = [d for d in records.each(context.store, Deployment, parent=pool) if d.queue == name and not d.deleted]
-    waiting = RunFilter(pool=pool, queue=name, types=UNFINISHED)
-    busy = bool(context.store.runs(waiting, limit=1).items)
+    unfinished = RunFilter(pool=pool, queue=name, types=UNFINISHED)
+    busy = bool(context.store.runs(unfinished, limit=1).items)
     if (users or busy) and not force:
         why = f"deployments name it: {some(d.name for d in users)}" if users else "it has unfinished runs"
         raise Conflict(f"work queue {name!r} is in use: {why}; change them first, or force")
     for deployment in users:
         change_deployment(context, deployment.name, queue=DEFAULT_QUEUE)
-    _empty_queue(context, waiting)
+    _empty_queue(context, unfinished)
     records.remove(context.store, queue)
     context.waker.wake(pool)
 
 
-def _empty_queue(context: Context, waiting: RunFilter) -> None:
-    scheduled = replace(waiting, types=frozenset({StateType.SCHEDULED}))
-    while page := context.store.runs(scheduled, limit=100).items:
+def _empty_queue(context: Context, unfinished: RunFilter) -> None:
+    """Active runs too, slots and all as they are: a further attempt would wait in a queue that nobody looks at."""
+    while page := context.store.runs(unfinished, limit=100).items:
         context.store.move_each([settling.requeued(run, DEFAULT_QUEUE) for run in page])

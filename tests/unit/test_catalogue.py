@@ -348,7 +348,21 @@ def test_a_queue_with_active_runs_is_not_deleted_unless_forced(site: Site, pool:
 
     queues.delete_queue(site.context, POOL, "fast", force=True)
 
-    assert site.now_of(run) == run
+    after = site.now_of(run)
+    assert (after.state, after.slots, after.queue) == (run.state, run.slots, "default")
+
+
+def test_a_run_that_was_active_in_a_deleted_queue_is_tried_again_in_the_default_one(site: Site, pool: WorkPool) -> None:
+    site.deploy(retries=1)
+    run = site.order(queue="fast")
+    site.over()
+    queues.delete_queue(site.context, POOL, "fast", force=True)
+    site.far.finish(site.handle(run), 1)
+    site.hear()
+
+    site.over()
+
+    assert (site.now_of(run).is_active, site.now_of(run).attempt) == (True, 2)
 
 
 def test_an_unused_queue_is_gone_at_once(site: Site, pool: WorkPool) -> None:

@@ -20,10 +20,10 @@ from dispatcher.dispatch import MAX_HOPS
 from dispatcher.ends import FREE_ATTEMPTS
 from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict
 from dispatcher.pools import WorkPool
-from dispatcher.ports import Admission, Infrastructure, Job, Move, PoolUnavailable, Request
-from dispatcher.runs import FlowRun, Name, StateType, amended, deployment_limit
-from dispatcher.submitting import Submitter
-from dispatcher.testing.builders import POOL, TARGET, make_admission, make_run
+from dispatcher.ports import Accepted, ActiveEntry, Admission, Infrastructure, Job, Move, PoolUnavailable, Request
+from dispatcher.runs import FlowRun, Name, StateType, Target, amended, deployment_limit
+from dispatcher.submitting import Submitter, record
+from dispatcher.testing.builders import POOL, TARGET, admitted, make_admission, make_attempt, make_request, make_run
 from dispatcher.testing.fake_cloud import FakeCloud
 from dispatcher.testing.memory import MemoryStore
 from dispatcher.testing.racing import at_once
@@ -702,6 +702,27 @@ def test_a_frozen_dispatcher_whose_no_comes_after_anothers_repeat_gives_no_new_s
     assert len(site.far.started()) == 1
 
 
+def test_a_handle_that_comes_too_late_is_cancelled_where_it_was_sent_not_where_the_run_is_by_now(site: Site) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Noting(FakeCloud):
+        def cancel(self, target: Target, handle: str) -> None:
+            asked.append((target.region, handle))
+
+    first = admitted(site.store, make_run(), request=make_request())
+    there = replace(TARGET, region="north")
+    sent = replace(first, attempts=(replace(first.attempts[0], target=there),))
+    attempts = (
+        replace(sent.attempts[0], ended=site.now),
+        make_attempt(number=2, target=replace(TARGET, region="south")),
+    )
+    site.store.move(Move(first, amended(first, attempt=2, attempts=attempts)))
+
+    record(site.context, Noting(site.far), sent, Accepted("fake/7"), first=True)
+
+    assert asked == [("north", "fake/7")]
+
+
 def test_a_handle_whose_run_was_deleted_meanwhile_is_cancelled(site: Site) -> None:
     class Slow(FakeCloud):
         def submit(self, submission: Any) -> Any:
@@ -1004,26 +1025,30 @@ def test_after_we_were_away_nobody_is_lost_who_could_not_be_heard(site: Site, do
     assert state(site, run) == (Name.RUNNING, 1)
 
 
+class Slow(MemoryStore):
+    """What was read of the pool may be from a moment ago."""
+
+    read: Sequence[ActiveEntry] | None = None
+
+    def active(self, pool: str) -> Sequence[ActiveEntry]:
+        return super().active(pool) if self.read is None else self.read
+
+
 def test_a_slow_start_that_was_looked_at_is_not_lost_when_it_is_claimed(site: Site) -> None:
-    without_events(site)
-    site.far.behave(start_seconds=600)
+    store = Slow()
+    site.store, site.context = store, site.on(store)
+    site.pool()
+    site.deploy()
+    site.far.behave(start_seconds=600, event_copies=0)
     site.declare(pushes_events=False)
     run = site.order()
     for _ in range(10):
         site.over()
         site.later(60)
-    entries = site.store.active(POOL)
+
+    store.read = store.active(POOL)
     claim(site, run)
-
-    class Stale(MemoryStore):
-        """What was read of the pool is from before the claim."""
-
-        def active(self, pool: str) -> Any:
-            return entries
-
-    stale = Stale()
-    stale._data = site.store._data  # type: ignore[attr-defined]
-    site.dispatcher(site.on(stale)).over(POOL, until=site.now + MINUTE)
+    site.over()
 
     assert state(site, run) == (Name.RUNNING, 1)
 
@@ -1330,6 +1355,23 @@ def test_a_retry_in_a_pool_that_is_being_deleted_is_cancelled(site: Site) -> Non
     assert state(site, run) == (Name.CANCELLED, 2)
 
 
+def test_a_retry_whose_deployment_has_left_the_pool_that_is_being_deleted_goes_after_it(site: Site) -> None:
+    site.deploy(retries=1)
+    run = site.order()
+    site.over()
+    site.pool("other")
+    site.deploy(retries=1, pool="other")
+    pools.delete_pool(site.context, POOL, force=True)
+    site.far.finish(site.handle(run), 1)
+    site.hear()
+
+    site.tick()
+    site.tick()
+
+    assert (site.now_of(run).pool, site.now_of(run).is_active) == ("other", True)
+    assert records.read(site.store, WorkPool, POOL) is None
+
+
 # deployments that move
 
 
@@ -1341,7 +1383,9 @@ def test_a_waiting_run_whose_deployment_moved_starts_in_the_other_pool(site: Sit
     moved = site.now_of(run)
     site.store.move(Move(moved, amended(moved, pool=stale.pool, queue=stale.queue)))
 
+    site.wakes.take()
     site.over()
+    assert ("other", None, 0) in site.wakes.take()
     site.over("other")
 
     assert site.now_of(run).pool == "other"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dispatcher.catalogue import deployments, flow_runs, pools
+from dispatcher.catalogue import deployments, flow_runs, pools, queues
 from dispatcher.deployments import Deployment
 from dispatcher.errors import Conflict, InvalidInput, NotFound, TooLarge
 from dispatcher.forms import MAX_PARAMETERS_BYTES, RunForm
@@ -352,6 +352,29 @@ def test_a_retry_goes_where_its_deployment_is_by_now(site: Site, deployment: Dep
     after = flow_runs.retry_run(site.context, run.id)
 
     assert (after.pool, after.queue) == ("other", "fast")
+
+
+def test_a_retry_does_not_wait_in_a_queue_that_is_gone(site: Site, deployment: Deployment) -> None:
+    site.queue("fast")
+    run = in_state(site, Name.FAILED)
+    move(site, Move(run, amended(run, queue="fast", queue_pinned=True)))
+    queues.delete_queue(site.context, POOL, "fast")
+
+    flow_runs.retry_run(site.context, run.id)
+    site.over()
+
+    assert site.now_of(run).is_active
+    assert site.now_of(run).queue == "default"
+
+
+def test_without_a_pool_there_is_no_retry(site: Site, deployment: Deployment) -> None:
+    run = in_state(site, Name.FAILED)
+    pools.delete_pool(site.context, POOL, force=True)
+
+    with pytest.raises(Conflict, match="was deleted"):
+        flow_runs.retry_run(site.context, run.id)
+
+    assert site.now_of(run).state.name is Name.FAILED
 
 
 @pytest.mark.parametrize("name", [Name.SCHEDULED, *ENDED])
