@@ -18,7 +18,6 @@ from dispatcher.runs import OnUnknown
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 MAX_TAGS = 50
 MAX_PARAMETERS_BYTES = 256 * 1024
-MAX_TEMPLATE_BYTES = 64 * 1024
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,25 +28,6 @@ from dispatcher.testing.builders import (
 from dispatcher.testing.racing import at_once
 
 Open = Callable[..., SqliteStore]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
-
-
-@pytest.fixture
-def opened(path: Path) -> Iterator[Open]:
-    """Opens the store at `path` anew with each call."""
-    stores: list[SqliteStore] = []
-
-    def connect(**how: Any) -> SqliteStore:
-        stores.append(SqliteStore(str(path), **how))
-        return stores[-1]
-
-    yield connect
-    for store in stores:
-        store.close()
 
 
 @contextmanager

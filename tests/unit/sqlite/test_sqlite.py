@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,25 +35,6 @@ from dispatcher.testing.builders import (
 from dispatcher.testing.racing import admit_all, at_once
 
 Open = Callable[..., SqliteStore]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
-
-
-@pytest.fixture
-def opened(path: Path) -> Iterator[Open]:
-    """Opens the store at `path` anew with each call."""
-    stores: list[SqliteStore] = []
-
-    def connect(**how: Any) -> SqliteStore:
-        stores.append(SqliteStore(str(path), **how))
-        return stores[-1]
-
-    yield connect
-    for store in stores:
-        store.close()
 
 
 @contextmanager
