@@ -1,0 +1,134 @@
+"""AWS for every adapter that speaks to it: clients as they are wanted here, and botocore's errors in our words.
+
+Invariant: nobody else makes a client or reads botocore's exceptions.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+
+from dispatcher.errors import Misconfigured
+
+# What can come out of a call; a tuple, as `except` wants it.
+ERRORS = (exceptions.ClientError, exceptions.BotoCoreError)
+
+
+class Trouble(StrEnum):
+    """What a failed call tells, split by what the caller does next."""
+
+    THROTTLED = "throttled"  # a definite no, for now
+    CREDENTIALS = "credentials"  # none, expired or unknown to AWS: a definite no to every call
+    DENIED = "denied"  # these credentials may not do this: a definite no
+    NOT_SENT = "not sent"  # no connection: the request never left
+    NO_ANSWER = "no answer"  # timed out, cut off or a server's error: it may have had its effect
+    REFUSED = "refused"  # a definite no for a reason of its own: look at the code
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed call. `code` is AWS's, or botocore's exception; `message` is one line that may be shown."""
+
+    trouble: Trouble
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+# botocore's own list (`retries/standard.py`, ThrottledRetryableChecker) and what RunTask and DynamoDB say besides.
+_THROTTLES = frozenset(
+    {
+        "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException",
+        "TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException",
+        "RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "SlowDown",
+        "PriorRequestNotComplete", "EC2ThrottledException", "ThroughputExceeded",
+    }
+)  # fmt: skip
+_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId",
+        "UnrecognizedClientException", "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature",
+        "IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+        "InvalidAccessKeyId", "AuthFailure",
+    }
+)  # fmt: skip
+_DENIALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"})
+_LOCAL_CREDENTIALS = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.UnauthorizedSSOTokenError,
+    exceptions.SSOTokenLoadError,
+    exceptions.TokenRetrievalError,
+)
+
+
+def client(
+    service: str, *, attempts: int = 1, connect_seconds: float = 3, read_seconds: float = 10, connections: int = 16
+) -> Any:
+    """A thread-safe client on the ambient credentials, region and endpoint (`AWS_ENDPOINT_URL…`).
+
+    `attempts` counts the first; 1 turns botocore's retries off.
+
+    :raises Misconfigured: no region, or a profile that does not exist.
+    """
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        max_pool_connections=connections,
+        user_agent_appid="pushpool",
+    )
+    # botocore reads AWS_DEFAULT_REGION alone; every other SDK and AWS's own documents say AWS_REGION.
+    region = os.environ.get("AWS_REGION") or None
+    try:
+        return boto3.session.Session(region_name=region).client(service, config=config)
+    except exceptions.NoRegionError as exc:
+        raise Misconfigured(f"AWS {service}: no region is set; set AWS_REGION, or a profile that has one") from exc
+    except exceptions.BotoCoreError as exc:
+        raise Misconfigured(f"AWS {service}: {_line(exc)}; check AWS_PROFILE and ~/.aws/config") from exc
+
+
+def failure(exc: BaseException) -> Failure:
+    """What a caught one of `ERRORS` tells."""
+    if isinstance(exc, exceptions.ClientError):
+        return _of_answer(exc)
+    if isinstance(exc, _LOCAL_CREDENTIALS):
+        trouble = Trouble.CREDENTIALS
+    elif isinstance(exc, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError):
+        trouble = Trouble.NOT_SENT
+    elif isinstance(exc, exceptions.ParamValidationError | exceptions.NoRegionError):
+        trouble = Trouble.REFUSED
+    else:
+        trouble = Trouble.NO_ANSWER
+    return Failure(trouble, type(exc).__name__, _line(exc))
+
+
+def _of_answer(exc: exceptions.ClientError) -> Failure:
+    error = exc.response.get("Error", {})
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(error.get("Code", ""))
+    message = " ".join(str(error.get("Message", "")).split())
+    if code in _THROTTLES or status == 429:
+        trouble = Trouble.THROTTLED
+    elif code in _CREDENTIALS:
+        trouble = Trouble.CREDENTIALS
+    elif code in _DENIALS:
+        trouble = Trouble.DENIED
+    elif status >= 500:
+        trouble = Trouble.NO_ANSWER
+    else:
+        trouble = Trouble.REFUSED
+    return Failure(trouble, code, message)
+
+
+def _line(exc: BaseException) -> str:
+    return " ".join(str(exc).split())
