@@ -19,7 +19,7 @@ from dispatcher.limits import Held, nameless
 from dispatcher.logs import log
 from dispatcher.materialise import WAKE_AHEAD
 from dispatcher.pools import WorkPool, WorkQueue
-from dispatcher.ports import ActiveEntry, Admission, Infrastructure, Move
+from dispatcher.ports import ActiveEntry, Admission, Infrastructure, Move, Rate
 from dispatcher.rendering import Place, admission
 from dispatcher.runs import (
     Actor,
@@ -83,7 +83,7 @@ class _Catalogue:
 
 
 class Admitter:
-    """One pool's admissions in one pass."""
+    """One pool's admissions in one pass. `paced`: it waits where the cloud's budget is spent, as long as it may."""
 
     def __init__(
         self,
@@ -94,14 +94,17 @@ class Admitter:
         *,
         until: datetime,
         room: int | None = None,
+        paced: bool = False,
     ) -> None:
         self._context = context
         self._store = context.store
         self._infrastructure = infrastructure
-        self._submitter = submitter
+        self.submitter = submitter
         self._selection = selection
         self._until = until - infrastructure.traits.submit_deadline
         self._room = room
+        self._paced = paced
+        self._refill = 0.0  # seconds until the cloud's budget has something worth while again
         self._result = Admitted()
         self._held = Held([])
         self._carried: list[str] = []
@@ -122,12 +125,13 @@ class Admitter:
             if not candidates:
                 break
             self._round(catalogue, candidates)
+            self._let_refill()
             catalogue = self._catalogue(pool)
         self._result.by(self._wake_time(feeds, catalogue))
         return self._result
 
     def _goes_on(self) -> bool:
-        if self._submitter.unavailable is not None or self._result.refusals > REFUSALS:
+        if self.submitter.unavailable is not None or self._result.refusals > REFUSALS:
             return False
         return self._left() != 0 and self._has_time()
 
@@ -311,10 +315,20 @@ class Admitter:
             f"{target.type}/{target.account}/{target.region}/submit", len(admissions), rates, now
         )
         if granted < len(admissions):
-            slowest = min(rate.per_second for rate in rates)
-            self._result.by(now + timedelta(seconds=min(60.0, max(0.2, 1 / slowest))))
-            self._result.refusals = REFUSALS + 1
+            self._carried += [item.before.id for item in admissions[granted:]]
+            self._refill = _refill_seconds(rates)
         return admissions[:granted]
+
+    def _let_refill(self) -> None:
+        """Wait for the cloud's budget, or leave the rest to a pass that may."""
+        if not self._refill:
+            return
+        now, seconds, self._refill = self._context.clock.now(), self._refill, 0.0
+        if self._paced:
+            self._context.sleep(min(seconds, max(0.0, (self._until - now).total_seconds())))
+        else:
+            self._result.by(now + timedelta(seconds=seconds))
+            self._result.refusals = REFUSALS + 1
 
     def _commit(self, batch: list[Admission], planned_with: _Catalogue) -> bool:
         """One commit; False if the plan no longer fits and what is left of it must be planned anew."""
@@ -335,8 +349,8 @@ class Admitter:
                 "run admitted",
                 extra={"run": item.after.id, "attempt": item.after.attempt, "pool": item.after.pool},
             )
-        self._submitter.start(batch)
-        return self._submitter.unavailable is None
+        self.submitter.start(batch)
+        return self.submitter.unavailable is None
 
     def _still_true(self, planned_with: _Catalogue) -> bool:
         now = self._catalogue(planned_with.pool.name)
@@ -347,6 +361,11 @@ class Admitter:
             if read is None or read.version != deployment.version:
                 return False
         return True
+
+
+def _refill_seconds(rates: Sequence[Rate]) -> float:
+    """Until one call is allowed, or in a second's time several are: before a burst's worth is back and runs over."""
+    return max(max(1.0, min(0.75 * rate.burst, rate.per_second)) / rate.per_second for rate in rates)
 
 
 def _parked_run(run: FlowRun, reason: str, now: datetime) -> FlowRun:

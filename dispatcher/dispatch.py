@@ -5,10 +5,11 @@ Invariant: a pass holds no state; killed anywhere, the next one goes on from the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from dispatcher import draining, outbox, pulses, records
 from dispatcher.admitting import EVERYTHING, Admitted, Admitter, Selection
@@ -17,7 +18,7 @@ from dispatcher.errors import AdapterUnavailable
 from dispatcher.late import notice_late
 from dispatcher.logs import log
 from dispatcher.materialise import WAKE_AHEAD, materialise
-from dispatcher.pools import WorkPool
+from dispatcher.pools import PoolPulse, WorkPool
 from dispatcher.ports import ActiveEntry, Infrastructure
 from dispatcher.settling import settle_all
 from dispatcher.submitting import Submitter
@@ -70,9 +71,9 @@ class Dispatcher:
         self.context.store.purge(self.context.clock.now(), limit=PURGED_PER_TICK)
 
     def wake(self, pool: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0) -> Pass:
-        """A pass that somebody asked for."""
+        """A pass that somebody asked for. It has the time to wait for a cloud's budget: no other pool waits for it."""
         self.prepare(until)
-        return self.over(pool, until=until, selection=selection, hops=hops)
+        return self.over(pool, until=until, selection=selection, hops=hops, paced=True)
 
     def prepare(self, until: datetime) -> None:
         """What concerns no single pool: dates become runs, changed deployments are brought into line."""
@@ -82,7 +83,9 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  # what is due already does not depend on it; what went wrong is in the log
                 log.exception("preparation failed", extra={"work": work.__name__})
 
-    def over(self, name: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0) -> Pass:
+    def over(
+        self, name: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0, paced: bool = False
+    ) -> Pass:
         """One pass over one pool."""
         store, now = self.context.store, self.context.clock.now()
         pool = records.read(store, WorkPool, name)
@@ -99,19 +102,29 @@ class Dispatcher:
         entries = store.active(name)
         if Tender(self.context, infrastructure, away=away, until=until).tend(entries):
             entries = store.active(name)
-        admitted, submitter = (
-            Admitted(),
-            Submitter(self.context, infrastructure, self._threads_of(pool, infrastructure)),
-        )
-        admit, room = (False, None) if pool.deleted else pulses.may_admit(store, pulse, now)
-        if admit:
-            admitter = Admitter(self.context, infrastructure, submitter, selection, until=until, room=room)
-            admitted = admitter.admit(name, entries)
-            submitter.drain()
-            self._circuit(name, submitter, probed=room is not None)
+        submitter = Submitter(self.context, infrastructure, self._threads_of(pool, infrastructure))
+        make = partial(Admitter, self.context, infrastructure, submitter, selection, until=until, paced=paced)
+        admitted = Admitted() if pool.deleted else self._admitted(make, pulse, entries, now)
         if self._afterwards(pool, is_first_this_minute=pulse.last_pass == now, until=until):
             admitted.by(now)
-        return self._finish(name, admitted, submitter.accepted, hops)
+        if pulse.circuit is not None or submitter.unavailable is not None:
+            admitted.by(self._circuit_until(name))
+        entries = store.active(name) if admitted.count else entries
+        log.debug("pass made", extra={"pool": name, "active": len(entries), "admitted": admitted.count})
+        return self._finish(name, admitted, submitter.accepted, entries, hops)
+
+    def _admitted(
+        self, make: Callable[..., Admitter], pulse: PoolPulse, entries: Sequence[ActiveEntry], now: datetime
+    ) -> Admitted:
+        """What was admitted and submitted, as far as the pool's circuit allows."""
+        admit, room = pulses.may_admit(self.context.store, pulse, now)
+        if not admit:
+            return Admitted()
+        admitter = make(room=room)
+        admitted = admitter.admit(pulse.pool, entries)
+        admitter.submitter.drain()
+        self._circuit(pulse.pool, admitter.submitter, probed=room is not None)
+        return admitted
 
     def _afterwards(self, pool: WorkPool, *, is_first_this_minute: bool, until: datetime) -> bool:
         """True if there is more of it to do at once."""
@@ -135,22 +148,18 @@ class Dispatcher:
             pulses.closed(self.context.store, pool)
             self.context.waker.wake(pool)
 
-    def _finish(self, pool: str, admitted: Admitted, accepted: int, hops: int) -> Pass:
+    def _finish(self, pool: str, admitted: Admitted, accepted: int, entries: Sequence[ActiveEntry], hops: int) -> Pass:
         """Ask for the next pass where something is known to come before the next tick."""
         now = self.context.clock.now()
         if admitted.more:
             if hops < MAX_HOPS:
                 self.context.waker.wake(pool, hops=hops + 1)
             return Pass(pool, admitted.count, accepted, now, more=True)
-        looks = [entry.check_at for entry in self._entries(pool)]
-        times = [at for at in (admitted.come_back, self._circuit_until(pool), *looks) if at is not None]
-        come_back = min(times, default=None)
+        times = [entry.check_at for entry in entries]
+        come_back = min([*times, admitted.come_back] if admitted.come_back is not None else times, default=None)
         if come_back is not None and come_back <= now + WAKE_AHEAD:
             self.context.waker.wake(pool, max(come_back, now + timedelta(milliseconds=10)))
         return Pass(pool, admitted.count, accepted, come_back)
-
-    def _entries(self, pool: str) -> list[ActiveEntry]:
-        return list(self.context.store.active(pool))
 
     def _circuit_until(self, pool: str) -> datetime | None:
         """When a probe is due. One that is overdue is not for us: another has it, or its pool is being deleted."""

@@ -69,13 +69,20 @@ class Site:
         self.far = FarSide(folder / "far.db", now=self.clock.now)
         self.cloud: Infrastructure = FakeCloud(self.far)
         self.wakes = Wakes()
-        self.context = Context(self.store, lambda _: self.cloud, self.wakes, KEYS, self.clock, "https://api.example")
+        self.slept: list[float] = []
+        self.context = Context(
+            self.store, lambda _: self.cloud, self.wakes, KEYS, self.clock, "https://api.example", sleep=self._sleep
+        )  # fmt: skip
         self._dispatchers: list[Dispatcher] = []
 
     def close(self) -> None:
         for dispatcher in self._dispatchers:
             dispatcher.close()
         self.far.close()
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.later(seconds)
 
     @property
     def now(self) -> datetime:
@@ -121,6 +128,11 @@ class Site:
         """One pass over one pool."""
         dispatcher = self._dispatchers[0] if self._dispatchers else self.dispatcher()
         return dispatcher.over(pool, until=self.now + timedelta(seconds=seconds), selection=selection, hops=hops)
+
+    def woken(self, pool: str = POOL, *, seconds: float = 60, hops: int = 0) -> Pass:
+        """A pass that somebody asked for."""
+        dispatcher = self._dispatchers[0] if self._dispatchers else self.dispatcher()
+        return dispatcher.wake(pool, until=self.now + timedelta(seconds=seconds), hops=hops)
 
     def tick(self) -> list[Pass]:
         dispatcher = self._dispatchers[0] if self._dispatchers else self.dispatcher()

@@ -20,7 +20,7 @@ from dispatcher.dispatch import MAX_HOPS
 from dispatcher.ends import FREE_ATTEMPTS
 from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict
 from dispatcher.pools import WorkPool
-from dispatcher.ports import Accepted, ActiveEntry, Admission, Infrastructure, Job, Move, PoolUnavailable, Request
+from dispatcher.ports import Accepted, ActiveEntry, Admission, Infrastructure, Job, Move, PoolUnavailable, Rate, Request
 from dispatcher.runs import FlowRun, Name, StateType, Target, amended, deployment_limit
 from dispatcher.submitting import Submitter, record
 from dispatcher.testing.builders import POOL, TARGET, admitted, make_admission, make_attempt, make_request, make_run
@@ -1244,6 +1244,42 @@ def test_the_rate_is_one_for_all_dispatchers(site: Site) -> None:
         site.dispatcher().over(POOL, until=site.now + MINUTE)
 
     assert len(site.far.started()) == 3
+
+
+def test_a_pass_that_was_asked_for_goes_on_at_the_clouds_rate(site: Site) -> None:
+    site.declare(rates={"submit": (Rate(4, 4.0),)})
+    for _ in range(20):
+        site.order()
+    begun = site.now
+
+    done = site.woken()
+
+    assert (done.admitted, done.more) == (20, False)
+    assert (site.now - begun).total_seconds() == pytest.approx(16 / 4.0, abs=0.75)
+
+
+def test_a_pass_that_waits_for_the_cloud_ends_in_time_and_asks_for_the_next(site: Site) -> None:
+    site.declare(rates={"submit": (Rate(2, 1.0),)})
+    for _ in range(60):
+        site.order()
+    begun, until = site.now, site.now + timedelta(seconds=60)
+
+    done = site.woken(seconds=60, hops=3)
+
+    assert done.more
+    assert begun < site.now <= until - site.cloud.traits.submit_deadline + SECOND
+    assert (POOL, None, 4) in site.wakes.take()
+
+
+def test_a_tick_does_not_wait_for_the_cloud_while_other_pools_wait_for_it(site: Site) -> None:
+    site.declare(rates={"submit": (Rate(2, 1.0),)})
+    for _ in range(5):
+        site.order()
+
+    site.tick()
+
+    assert site.slept == []
+    assert POOL in [pool for pool, _, _ in site.wakes.take()]
 
 
 class Inline(ThreadPoolExecutor):
