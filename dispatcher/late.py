@@ -5,7 +5,8 @@ from __future__ import annotations
 from dispatcher import records
 from dispatcher.context import Context
 from dispatcher.ends import notice
-from dispatcher.ports import Move
+from dispatcher.logs import log
+from dispatcher.ports import Candidate, Move
 from dispatcher.runs import LATE_AFTER, FlowRun, Name, amended, shown_name
 
 LOOKED_AT = 20  # the oldest of each queue
@@ -13,14 +14,17 @@ BATCH = 100
 
 
 def notice_late(context: Context, pool: str) -> None:
+    """Of each queue the oldest LOOKED_AT are counted, and told."""
     now = context.clock.now()
-    ids: list[str] = []
+    late: list[Candidate] = []
     for queue in records.queues_of(context.store, pool):
-        page = context.store.due(pool, queue.name, now - LATE_AFTER, limit=LOOKED_AT)
-        ids += [item.run_id for item in page.items]
-    if not ids:
+        late += context.store.due(pool, queue.name, now - LATE_AFTER, limit=LOOKED_AT).items
+    if not late:
         return
-    runs = [run for run in context.store.get_runs(ids).values() if _is_wanted(run)]
+    overdue = now - min(item.due_at for item in late)
+    log.info("runs late", extra={"pool": pool, "late": len(late), "overdue_seconds": overdue.total_seconds()})
+    found = context.store.get_runs([item.run_id for item in late])
+    runs = [run for run in found.values() if _is_wanted(run)]
     moves = [
         Move(run, amended(run, late_noticed=True), outbox=(notice(run, "late", now),))
         for run in runs

@@ -28,10 +28,11 @@ class JsonLines(logging.Formatter):
 
 
 def to_stderr(level: int = logging.INFO) -> None:
-    """Send the log to stderr, once."""
+    """Send the log from `level` on to stderr, once. What others make of it, they get all of."""
     if not log.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
+        handler.setLevel(level)
         log.addHandler(handler)
         log.propagate = False
-    log.setLevel(level)
+    log.setLevel(min(level, logging.DEBUG))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.errors import AdapterUnavailable, InvalidInput
-from dispatcher.ports import Infrastructure, Store
+from dispatcher.ports import Infrastructure, Store, Waker
 
 GROUP = "pushpool.infrastructure"
 
@@ -23,6 +23,14 @@ INFRASTRUCTURE: Mapping[str, str] = {
 
 STORES: Mapping[str, str] = {
     "sqlite": "adapters.stores.sqlite:open_store",
+}
+
+WAKERS: Mapping[str, str] = {
+    "sqs": "adapters.wakers.sqs:open_waker",
+}
+
+SECRETS: Mapping[str, str] = {
+    "secretsmanager": "adapters.secrets.secrets_manager:open_secrets",
 }
 
 TIMERS = "adapters.wakers.timers:Timers"
@@ -53,6 +61,26 @@ def store(url: str) -> Store:
         raise AdapterUnavailable(f"PUSHPOOL_STORE is {url!r}; there are: {known}")
     opener: Callable[[str], Store] = load(scheme, STORES[scheme])
     return opener(path)
+
+
+def waker(address: str) -> Waker:
+    """`sqs:https://queue`. :raises AdapterUnavailable: another scheme, or its extra is not installed."""
+    scheme, _, rest = address.partition(":")
+    if scheme not in WAKERS:
+        raise AdapterUnavailable(f"PUSHPOOL_WAKER is {address!r}; there are: {', '.join(f'{s}:…' for s in WAKERS)}")
+    opener: Callable[[str], Waker] = load(scheme, WAKERS[scheme])
+    return opener(rest)
+
+
+def secrets(address: str) -> Callable[[str], str]:
+    """`secretsmanager://prefix`. :raises AdapterUnavailable: another scheme, or its extra is not installed."""
+    scheme, _, prefix = address.partition("://")
+    if scheme not in SECRETS:
+        raise AdapterUnavailable(
+            f"PUSHPOOL_SECRETS is {address!r}; there are: {', '.join(f'{s}://…' for s in SECRETS)}"
+        )
+    opener: Callable[[str], Callable[[str], str]] = load(scheme, SECRETS[scheme])
+    return opener(prefix)
 
 
 def load(kind: str, where: str | None) -> Any:

@@ -23,7 +23,7 @@ from dispatcher.runs import (
     Slot,
     moved,
 )
-from dispatcher.tokens import KeyRing, RunToken
+from dispatcher.tokens import Keys, RunToken
 from dispatcher.watch import Patience
 
 TOKEN_LIFE_WITHOUT_TIMEOUT = timedelta(days=30)
@@ -122,14 +122,14 @@ def job_of(run: FlowRun, place: Place, now: datetime) -> Job:
     )
 
 
-def submission(admitted: Admission, keys: KeyRing) -> Submission:
+def submission(admitted: Admission, keys: Keys) -> Submission:
     """The request with its derived token: the same bytes each time."""
     attempt = admitted.after.current
     assert attempt is not None
     return submission_of(admitted.after, attempt, admitted.request, keys)
 
 
-def submission_of(run: FlowRun, attempt: Attempt, request: Any, keys: KeyRing) -> Submission:
+def submission_of(run: FlowRun, attempt: Attempt, request: Any, keys: Keys) -> Submission:
     token = keys.sign(RunToken(run.id, attempt.number, attempt.token_expires), key_id=attempt.key_id)
     return Submission(run.id, attempt.number, attempt.submit_seq, request, token)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,8 +26,12 @@ class Settings:
     host: str
     port: int
     token_keys: str | None
+    secrets: str | None  # where an installation keeps its secrets, as scheme://prefix; None: on this machine
+    waker: str | None  # who is asked for passes, as scheme:address; None: the agents of this machine
     retention: timedelta
     heartbeat: timedelta
+    installation: str = "pushpool"  # what its figures are told under
+    log_level: int = logging.INFO
 
     @property
     def local_url(self) -> str:
@@ -47,8 +52,12 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("PUSHPOOL_HOST") or "127.0.0.1",
         port=_whole(env, "PUSHPOOL_PORT", DEFAULT_PORT, low=0, high=65535),
         token_keys=env.get("PUSHPOOL_TOKEN_KEYS") or None,
+        secrets=env.get("PUSHPOOL_SECRETS") or None,
+        waker=env.get("PUSHPOOL_WAKER") or None,
         retention=timedelta(days=_whole(env, "PUSHPOOL_RETENTION_DAYS", 30, low=1, high=3650)),
         heartbeat=timedelta(seconds=_whole(env, "PUSHPOOL_HEARTBEAT_SECONDS", 120, low=1, high=86_400)),
+        installation=env.get("PUSHPOOL_INSTALLATION") or "pushpool",
+        log_level=_level(env.get("PUSHPOOL_LOG_LEVEL") or "INFO"),
     )
 
 
@@ -63,6 +72,13 @@ def secret(settings: Settings, name: str, environ: Mapping[str, str] | None = No
         return file.read_text(encoding="utf-8").removesuffix("\n")
     except OSError as exc:
         raise Misconfigured(f"secret {name!r} is not there: set {variable}, or write {file}") from exc
+
+
+def _level(name: str) -> int:
+    levels = logging.getLevelNamesMapping()
+    if name.upper() not in levels:
+        raise Misconfigured(f"PUSHPOOL_LOG_LEVEL is {name!r}; there are DEBUG, INFO, WARNING and ERROR")
+    return levels[name.upper()]
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:

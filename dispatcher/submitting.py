@@ -17,6 +17,7 @@ from dispatcher.ports import (
     Admission,
     Infrastructure,
     Move,
+    NotNow,
     Outcome,
     PoolUnavailable,
     Rejected,
@@ -97,19 +98,35 @@ class Submitter:
 
 def send(context: Context, infrastructure: Infrastructure, sent: Submission, run: FlowRun) -> Outcome:
     """One submission, its secrets put in. An adapter that raises has broken its contract: nothing is known then."""
+    outcome: Outcome
     try:
         body = revealed(sent.request.body, context.secret)
-        outcome = infrastructure.submit(replace(sent, request=replace(sent.request, body=body)))
     except Misconfigured as exc:
         outcome = Rejected(str(exc))  # of this job alone: the pool's others go on
-    except Exception as exc:  # noqa: BLE001  # the one boundary: an adapter's bug is an unknown outcome
-        log.exception("submission raised", extra={"run": run.id, "attempt": run.attempt, "pool": run.pool})
-        outcome = Unknown(f"{type(exc).__name__} in the adapter")
+    except Unreachable as exc:
+        outcome = NotNow(str(exc))  # nothing was sent
+    else:
+        outcome = _submitted(infrastructure, replace(sent, request=replace(sent.request, body=body)), run)
+    lag = context.clock.now() - run.due_at
     log.info(
         "run submitted",
-        extra={"run": run.id, "attempt": run.attempt, "pool": run.pool, "outcome": type(outcome).__name__},
+        extra={
+            "run": run.id,
+            "attempt": run.attempt,
+            "pool": run.pool,
+            "outcome": type(outcome).__name__,
+            "lag_seconds": round(lag.total_seconds(), 3),
+        },
     )
     return outcome
+
+
+def _submitted(infrastructure: Infrastructure, sent: Submission, run: FlowRun) -> Outcome:
+    try:
+        return infrastructure.submit(sent)
+    except Exception as exc:  # noqa: BLE001  # the one boundary: an adapter's bug is an unknown outcome
+        log.exception("submission raised", extra={"run": run.id, "attempt": run.attempt, "pool": run.pool})
+        return Unknown(f"{type(exc).__name__} in the adapter")
 
 
 def record(context: Context, infrastructure: Infrastructure, sent: FlowRun, outcome: Outcome, *, first: bool) -> None:

@@ -11,11 +11,14 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
-from dispatcher.errors import Misconfigured, Unauthorized
+from dispatcher.errors import Misconfigured, Unauthorized, Unreachable
+from dispatcher.logs import log
 
 CALLBACK = "callback"
 _FORGED = "this run token is not valid for this installation, or has expired"
@@ -37,6 +40,23 @@ def _b64(raw: bytes) -> str:
 
 def _unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+class Keys(Protocol):
+    """Signs run tokens, and tells those that it signed."""
+
+    @property
+    def current(self) -> str:
+        """The id of the key that new attempts are signed with."""
+        ...
+
+    def sign(self, token: RunToken, *, key_id: str) -> str:
+        """:raises Misconfigured: the key that signed this attempt was retired."""
+        ...
+
+    def verify(self, text: str, *, now: datetime, scope: str = CALLBACK) -> RunToken:
+        """:raises Unauthorized: forged, foreign, expired or of another scope; never says which."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,6 +119,52 @@ class KeyRing:
     def _signature(self, key_id: str, payload: str) -> str:
         signed = f"v1.{key_id}.{payload}".encode()
         return _b64(hmac.new(self.keys[key_id], signed, hashlib.sha256).digest())
+
+
+class FetchedKeys:
+    """A key ring that is kept elsewhere: `fetch`ed on first use, again every few minutes, and for a key that it lacks.
+
+    So a new key, which is put in front of the old one, is known everywhere before long, and at once where it is met.
+    """
+
+    KEPT = timedelta(minutes=5)
+    AT_MOST_EVERY = timedelta(seconds=10)  # for keys that it lacks: anybody may name some
+
+    def __init__(self, fetch: Callable[[], str], now: Callable[[], datetime]) -> None:
+        self._fetch, self._now = fetch, now
+        self._guard = threading.Lock()
+        self._ring: KeyRing | None = None
+        self._fetched_at = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def current(self) -> str:
+        return self._with().current
+
+    def sign(self, token: RunToken, *, key_id: str) -> str:
+        return self._with(key_id).sign(token, key_id=key_id)
+
+    def verify(self, text: str, *, now: datetime, scope: str = CALLBACK) -> RunToken:
+        parts = text.split(".")
+        return self._with(parts[1] if len(parts) == 4 else None).verify(text, now=now, scope=scope)
+
+    def _with(self, key_id: str | None = None) -> KeyRing:
+        with self._guard:
+            age = self._now() - self._fetched_at
+            lacks = key_id is not None and self._ring is not None and key_id not in self._ring.keys
+            if self._ring is None or age > (self.AT_MOST_EVERY if lacks else self.KEPT):
+                self._ring = self._fetched()
+                self._fetched_at = self._now()
+            return self._ring
+
+    def _fetched(self) -> KeyRing:
+        """What is there now; what there was, if that cannot be told."""
+        try:
+            return KeyRing.parse(self._fetch())
+        except (Misconfigured, Unreachable) as exc:
+            if self._ring is None:
+                raise
+            log.warning("signing keys not fetched anew", extra={"why": str(exc)})
+            return self._ring
 
 
 def new_api_key() -> tuple[str, str]:

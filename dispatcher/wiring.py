@@ -1,12 +1,9 @@
-"""Settings into parts, put together: the composition root of everything that runs on a laptop."""
+"""Settings into parts, put together: the composition root of everything that runs."""
 
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -14,18 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dispatcher import api_keys, registry
 from dispatcher import settings as environment
-from dispatcher.agent import Agent, Scope, Watched
 from dispatcher.context import Context
 from dispatcher.errors import Misconfigured, StoreUnusable
 from dispatcher.ports import Infrastructure, Store, Waker
+from dispatcher.secret_values import LookUp
 from dispatcher.settings import Settings
-from dispatcher.tokens import KeyRing
+from dispatcher.tokens import FetchedKeys, KeyRing, Keys
 from dispatcher.watch import Patience
 
 if TYPE_CHECKING:
-    from dispatcher.http.server import LocalServer
+    pass
 
 Load: TypeAlias = Callable[[str], Infrastructure]
+
+TOKEN_KEYS, JOB_SECRETS = "token-keys", "secrets"
 
 
 class WallClock:
@@ -35,23 +34,49 @@ class WallClock:
         return datetime.now(UTC)
 
 
-def local(settings: Settings, waker: Waker, *, infrastructure: Load | None = None) -> Context:
+def context_of(settings: Settings, waker: Waker, *, infrastructure: Load | None = None) -> Context:
     """Everything in this process, on the store that the settings name.
 
     :raises StoreUnusable: the home or the store cannot be used. :raises Misconfigured: keys or the store's address.
     """
-    _make_home(settings.home)
+    if settings.store.startswith("sqlite://"):
+        _make_home(settings.home)
     beat = settings.heartbeat
+    secrets = registry.secrets(settings.secrets) if settings.secrets is not None else None
+    clock = WallClock()
     return Context(
         store=registry.store(settings.store),
         infrastructure=infrastructure or infrastructures(settings),
         waker=waker,
-        keys=_keys(settings),
-        clock=WallClock(),
+        keys=_keys(settings, secrets, clock),
+        clock=clock,
         api_url=settings.public_url or settings.local_url,
         patience=Patience(heartbeat=beat, heartbeat_grace=beat * 2.5, retention=settings.retention),
-        secret=partial(environment.secret, settings),
+        secret=_job_secret(secrets) if secrets is not None else partial(environment.secret, settings),
     )
+
+
+def deployed(settings: Settings) -> Context:
+    """What a cloud function works with: nothing of it is of this machine.
+
+    :raises Misconfigured: the environment lacks something, which it names.
+    """
+    wanted = {
+        "PUSHPOOL_PUBLIC_URL": settings.public_url,
+        "PUSHPOOL_SECRETS": settings.secrets,
+        "PUSHPOOL_WAKER": settings.waker,
+    }
+    for name, value in wanted.items():
+        if value is None:
+            raise Misconfigured(f"{name} is not set: a function needs it, and Terraform's module sets it")
+    assert settings.waker is not None
+    return context_of(settings, registry.waker(settings.waker))
+
+
+def visiting(settings: Settings) -> Context:
+    """For a command of this machine: what it changes is told to those who make the passes."""
+    waker = registry.waker(settings.waker) if settings.waker is not None else neighbours(settings)
+    return context_of(settings, waker)
 
 
 def neighbours(settings: Settings) -> Any:
@@ -59,72 +84,6 @@ def neighbours(settings: Settings) -> Any:
     path = settings.store.partition("://")[2]
     folder = Path(path).parent if settings.store.startswith("sqlite://") else settings.home
     return registry.load("neighbours", registry.NEIGHBOURS)(folder)
-
-
-class LocalHost:
-    """Serves the API for callbacks, unless another process of the installation does; takes over when it is gone."""
-
-    def __init__(self, context: Context, settings: Settings) -> None:
-        self._context, self._settings = context, settings
-        self._server: LocalServer | None = None
-
-    def ensure(self) -> None:
-        from dispatcher.http.server import AlreadyServed
-
-        if self._server is None:
-            with suppress(AlreadyServed):
-                self.serve()
-
-    def serve(self) -> LocalServer:
-        """:raises AlreadyServed: another process does. :raises Misconfigured: the port is taken by something else."""
-        from dispatcher.http.api import Api
-        from dispatcher.http.server import LocalServer
-
-        server = LocalServer(Api(self._context), self._settings.host, self._settings.port)
-        server.start()
-        self._server = server
-        return server
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-
-
-@dataclass(frozen=True, slots=True)
-class LocalAgent:
-    """An agent with everything that it needs on this machine."""
-
-    context: Context
-    agent: Agent
-    host: LocalHost
-
-
-@contextmanager
-def local_agent(settings: Settings, scope: Scope) -> Iterator[LocalAgent]:
-    """An agent of this machine, ready to `run`; closed in order when the block ends."""
-    settings = replace(settings, port=settings.port or _free_port(settings.host))  # containers are told it before
-    made: list[LocalAgent] = []
-    timers = registry.load("timers", registry.TIMERS)(lambda pool, hops: made[0].agent.over(pool, hops))  # noqa: PLW0108  # made below
-    loaded = Watched(lambda: made[0].context, infrastructures(settings))
-    context = local(settings, timers, infrastructure=loaded)
-    host = LocalHost(context, settings)
-    agent = Agent(context, scope, None if settings.public_url else host)
-    made.append(LocalAgent(context, agent, host))
-    asked = neighbours(settings)
-    asked.listen(timers.wake)
-    try:
-        yield made[0]
-    finally:
-        asked.close()
-        timers.close()
-        agent.close()
-        loaded.close()
-
-
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _make_home(home: Path) -> None:
@@ -144,13 +103,21 @@ def infrastructures(settings: Settings) -> Load:
     return of
 
 
-def _keys(settings: Settings) -> KeyRing:
-    """From the environment, or from a file beside the store that the first to come makes."""
+def _keys(settings: Settings, secrets: LookUp | None, clock: WallClock) -> Keys:
+    """From the environment, from the installation's secrets, or from a file that the first to come makes."""
     if settings.token_keys is not None:
         return KeyRing.parse(settings.token_keys)
+    if secrets is not None:
+        return FetchedKeys(lambda: secrets(TOKEN_KEYS), clock.now)
+    _make_home(settings.home)
     file = settings.home / "token-keys"
     _write_once(file, KeyRing.generate().to_text())
     return KeyRing.parse(file.read_text())
+
+
+def _job_secret(secrets: LookUp) -> LookUp:
+    """Jobs have a folder of their own: no job variable can name the keys that tokens are signed with."""
+    return lambda name: secrets(f"{JOB_SECRETS}/{name}")
 
 
 def local_api_key(settings: Settings, store: Store, now: datetime) -> str:

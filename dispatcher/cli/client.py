@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -153,19 +152,20 @@ def _remote(settings: Settings, url: str) -> Api:
 
 
 def _here(settings: Settings) -> Api:
-    """The store is opened at once, so that what is wrong with it is told as it is."""
+    """The store is opened at once, so that what is wrong with it is told as it is.
+
+    Whoever can open it may do everything, unless a key is set.
+    """
     from dispatcher import wiring
     from dispatcher.http.api import Api as Routes
     from dispatcher.http.wsgi import application
     from dispatcher.logs import log
 
     log.addHandler(logging.NullHandler())  # what goes wrong is told by the answer
-    context = wiring.local(settings, wiring.neighbours(settings))
-    key = settings.api_key or wiring.local_api_key(settings, context.store, datetime.now(UTC))
-    source = "PUSHPOOL_API_KEY" if settings.api_key else str(settings.home / "api-key")
-    transport = httpx.WSGITransport(app=application(Routes(context)))
-    http = httpx.Client(base_url="http://in-process", headers=_bearer(key), transport=transport)
-    return Api(http, settings.store, f"the key comes from {source}; remove it there to get another", context)
+    context = wiring.visiting(settings)
+    transport = httpx.WSGITransport(app=application(Routes(context, is_trusted=settings.api_key is None)))
+    http = httpx.Client(base_url="http://in-process", headers=_bearer(settings.api_key), transport=transport)
+    return Api(http, settings.store, "the key comes from PUSHPOOL_API_KEY; without it none is needed", context)
 
 
 def _bearer(key: str | None) -> dict[str, str]:

@@ -56,7 +56,7 @@ def dispatch(
 
     to_stderr(logging.WARNING)
     settings = environment.read()
-    context = wiring.local(settings, wiring.neighbours(settings))
+    context = wiring.visiting(settings)
     for name in pool or ():
         pool_named(context, name)
     dispatcher = Dispatcher(context)
@@ -130,8 +130,8 @@ def start(
     Over the store itself, whenever there is something to do; callbacks are served here if nobody else does.
     """
     from dispatcher import settings as environment
-    from dispatcher import wiring
     from dispatcher.agent import Scope
+    from dispatcher.local import local_agent
     from dispatcher.logs import to_stderr
 
     settings = environment.read()
@@ -139,7 +139,7 @@ def start(
         settings = replace(settings, public_url=api.rstrip("/"))
     to_stderr()
     scope = Scope(frozenset(pool or ()), _selection(work_queue, match, limit, prefetch_seconds))
-    with wiring.local_agent(settings, scope) as made, _until_told() as told:
+    with local_agent(settings, scope) as made, _until_told() as told:
         if run_once:
             _show(cli, made.agent.run_once(told.stop))
         else:
@@ -163,12 +163,13 @@ def serve(
     from dispatcher import settings as environment
     from dispatcher import wiring
     from dispatcher.agent import Scope
+    from dispatcher.local import local_agent
     from dispatcher.logs import to_stderr
 
     settings = environment.read()
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
     to_stderr()
-    with wiring.local_agent(settings, Scope()) as made, _until_told() as told:
+    with local_agent(settings, Scope()) as made, _until_told() as told:
         wiring.local_api_key(settings, made.context.store, datetime.now(UTC))
         server = made.host.serve()
         cli.say(f"serving {server.url}, store {settings.store}; Ctrl-C ends it")

@@ -132,6 +132,6 @@ def test_api_keys_are_made_listed_and_revoked(shell: Shell) -> None:
 
     assert made["key"].startswith("pp_")
     assert made["key"] not in shell.ok("api-key", "ls", "--json")
-    assert {each["name"] for each in shell.json("api-key", "ls")} == {"local", "ci"}
+    assert {each["name"] for each in shell.json("api-key", "ls")} == {"ci"}
     assert shell.json("api-key", "revoke", made["id"])["revoked"] is not None
     assert "does not exist" in shell.error("api-key", "revoke", "nope")

@@ -1,0 +1,1 @@
+"""Where an installation's secrets are kept, a module a service."""

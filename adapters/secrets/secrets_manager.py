@@ -1,0 +1,72 @@
+"""Secrets in AWS Secrets Manager: those whose names begin with the installation's prefix and a slash.
+
+Nothing of a value is ever logged or said in an error.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+from typing import Any
+
+from adapters import aws
+from adapters.aws import Trouble
+from dispatcher.errors import InvalidInput, Misconfigured, Unreachable
+
+KEPT_SECONDS = 300.0
+
+
+class SecretsManager:
+    """Looks values up, and keeps each for five minutes. The client is made on first use."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._guard = threading.Lock()
+        self._kept: dict[str, tuple[float, str]] = {}
+
+    def __call__(self, name: str) -> str:
+        """The secret's current text.
+
+        :raises Misconfigured: there is none, it is binary, or it may not be read. :raises Unreachable: no answer.
+        """
+        with self._guard:
+            until, value = self._kept.get(name, (0.0, ""))
+        if time.monotonic() < until:
+            return value
+        value = self._read(f"{self._prefix}/{name}")
+        with self._guard:
+            self._kept[name] = (time.monotonic() + KEPT_SECONDS, value)
+        return value
+
+    @cached_property
+    def _client(self) -> Any:
+        return aws.client("secretsmanager", attempts=3, read_seconds=5)
+
+    def _read(self, secret_id: str) -> str:
+        try:
+            value = self._client.get_secret_value(SecretId=secret_id).get("SecretString")
+        except aws.ERRORS as exc:
+            raise _translated(aws.failure(exc), secret_id) from exc
+        if not isinstance(value, str):
+            raise Misconfigured(f"secret {secret_id} is binary: store it as text")
+        return value
+
+
+def _translated(failure: aws.Failure, secret_id: str) -> Misconfigured | Unreachable:
+    if failure.code == "ResourceNotFoundException":
+        return Misconfigured(f"secret {secret_id} has no value: `aws secretsmanager put-secret-value` gives it one")
+    match failure.trouble:
+        case Trouble.THROTTLED | Trouble.NOT_SENT | Trouble.NO_ANSWER:
+            return Unreachable(f"secret {secret_id} cannot be read now: {failure.code}")
+        case Trouble.CREDENTIALS:
+            return Misconfigured(f"secret {secret_id} cannot be read without AWS credentials: {failure.code}")
+        case Trouble.DENIED | Trouble.REFUSED:
+            return Misconfigured(f"secret {secret_id} may not be read: allow secretsmanager:GetSecretValue on it")
+
+
+def open_secrets(prefix: str) -> SecretsManager:
+    """`prefix` as in `secretsmanager://pushpool`, whose secrets are `pushpool/…`."""
+    if not prefix.strip("/"):
+        raise InvalidInput("secretsmanager:// needs a prefix, as in secretsmanager://pushpool")
+    return SecretsManager(prefix.strip("/"))
