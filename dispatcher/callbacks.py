@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from dispatcher.context import Context
+from dispatcher.disowning import disown, nobodys
 from dispatcher.ends import End, EndKind, ended
 from dispatcher.errors import Conflict, RunChanged, Unauthorized
 from dispatcher.logs import log
@@ -186,7 +187,12 @@ def hear(context: Context, infrastructure: Infrastructure, event: Event) -> Flow
     """Apply a cloud's word; None if it changed nothing."""
     for _ in range(TRIES):
         run = context.store.get_run(event.run_id)
-        if run is None or run.attempt != event.attempt:
+        if run is None:
+            return None
+        if (target := nobodys(run, event.attempt, event.observation)) is not None:
+            disown(context, run, target, event.observation.handle)
+            return None
+        if run.attempt != event.attempt:
             return None
         now = context.clock.now()
         move = observed(run, event.observation, now=now, traits=infrastructure.traits, patience=context.patience)

@@ -144,7 +144,7 @@ class Dispatcher:
     def _circuit(self, pool: str, submitter: Submitter, *, probed: bool) -> None:
         if submitter.unavailable is not None:
             pulses.opened(self.context.store, pool, submitter.unavailable, self.context.clock.now())
-        elif probed and submitter.accepted:
+        elif probed and submitter.answered:
             pulses.closed(self.context.store, pool)
             self.context.waker.wake(pool)
 

@@ -13,6 +13,7 @@ from typing import Any
 from dispatcher.documents import to_document
 from dispatcher.ports import Cause, Observation, OutboxEntry
 from dispatcher.runs import (
+    MESSAGE_KEPT,
     TYPE_OF,
     Actor,
     Attempt,
@@ -103,7 +104,7 @@ def ended(
     attempts = with_attempt(
         run,
         ended=end.at or now,
-        outcome=f"{name}: {message}" if message else str(name),
+        outcome=f"{name}: {message}"[:MESSAGE_KEPT] if message else str(name),
         exit_code=end.exit_code,
         log_tail=end.log_tail.encode(errors="replace")[-LOG_TAIL_BYTES:].decode(errors="ignore"),
     )

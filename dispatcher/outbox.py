@@ -1,4 +1,4 @@
-"""What is owed to the outside: clean-ups and notices, worked off by passes, each until it is done or given up.
+"""What is owed to the outside: clean-ups, cancels and notices, worked off by passes, each until it is done or given up.
 
 Invariant: an entry is written in the commit that made it due, and removed only after it was done.
 """
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from dispatcher import records, webhooks
 from dispatcher.context import Context
 from dispatcher.deployments import Deployment, Webhook
+from dispatcher.disowning import CANCEL
 from dispatcher.documents import from_document
 from dispatcher.errors import AdapterUnavailable, InvalidInput, PushpoolError
 from dispatcher.logs import log
@@ -18,7 +19,7 @@ from dispatcher.runs import Target
 
 PER_PASS = 20
 LOOKED_AT = 100  # clean-ups that must wait for their cloud's rate do not hide the notices behind them
-TRIES = {"cleanup": 50, "notify": 10}
+TRIES = {"cleanup": 50, CANCEL: 50, "notify": 10}
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
 
@@ -57,6 +58,9 @@ def _attempt(context: Context, entry: OutboxEntry) -> None:
         if entry.kind == "cleanup":
             target = _target(entry)
             context.infrastructure(target.type).cleanup(target, entry.body["handle"])
+        elif entry.kind == CANCEL:
+            target = _target(entry)
+            context.infrastructure(target.type).cancel(target, entry.body["handle"])
         else:
             _notify(context, entry)
     except InvalidInput as exc:

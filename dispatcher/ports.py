@@ -91,7 +91,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """Something owed to the outside, written in the commit that made it due: `cleanup` of an attempt, or `notify`.
+    """Something owed to the outside, written in the commit that made it due: `cleanup`, `cancel` or `notify`.
 
     `id` is made of what it is for, so writing it twice writes one.
     """

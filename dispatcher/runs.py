@@ -16,6 +16,7 @@ from dispatcher.errors import IllegalMove
 LATE_AFTER = timedelta(seconds=15)
 HISTORY_KEPT = 40
 ATTEMPTS_KEPT = 25
+MESSAGE_KEPT = 2_000  # characters of a state's message
 
 
 class StateType(StrEnum):
@@ -292,7 +293,7 @@ def moved(run: FlowRun, to: Name, *, actor: Actor, at: datetime, message: str = 
     source, target = run.state.type, TYPE_OF[to]
     if actor not in MOVES.get((source, target), ()):
         raise IllegalMove(f"run {run.id}: {actor} cannot move it from {run.state.name} to {to}")
-    state = State(to, at.astimezone(UTC), message)
+    state = State(to, at.astimezone(UTC), message[:MESSAGE_KEPT])
     history = (*run.history, state)[-HISTORY_KEPT:]
     return replace(run, state=state, history=history, version=run.version + 1, **changes)
 

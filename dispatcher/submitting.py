@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from dispatcher.context import Context
+from dispatcher.disowning import disown
 from dispatcher.errors import Misconfigured, RunChanged, Unreachable
 from dispatcher.logs import log
 from dispatcher.ports import (
@@ -45,6 +46,7 @@ class Submitter:
         self._threads = threads
         self._flying: dict[Future[Outcome], Admission] = {}
         self.accepted = 0
+        self.answered = 0  # with a word on the job itself, so the pool is there
         self.unavailable: PoolUnavailable | None = None
 
     def start(self, admitted: Sequence[Admission]) -> None:
@@ -80,12 +82,12 @@ class Submitter:
             if run.id in changed:
                 record(self._context, self._infrastructure, run, outcome, first=True)
             elif item.cancel is not None:
-                cancel(self._infrastructure, _target(run), item.cancel)
+                _let_go(self._context, self._infrastructure, run, item.cancel)
 
     def _count(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Accepted):
-            self.accepted += 1
-        elif isinstance(outcome, PoolUnavailable):
+        self.accepted += isinstance(outcome, Accepted)
+        self.answered += isinstance(outcome, Accepted | NotNow | Rejected)
+        if isinstance(outcome, PoolUnavailable):
             self.unavailable = outcome
 
     def _planned(self, run: FlowRun, attempt: int, outcome: Outcome) -> Recorded:
@@ -135,7 +137,7 @@ def record(context: Context, infrastructure: Infrastructure, sent: FlowRun, outc
         run = context.store.get_run(sent.id)
         if run is None:
             if isinstance(outcome, Accepted):
-                cancel(infrastructure, _target(sent), outcome.handle)
+                _let_go(context, infrastructure, sent, outcome.handle)
             return
         plan = recorded(
             run, sent.attempt, outcome, first=first, now=context.clock.now(),
@@ -143,7 +145,7 @@ def record(context: Context, infrastructure: Infrastructure, sent: FlowRun, outc
         )  # fmt: skip
         if plan.move is None or _written(context, plan.move):
             if plan.cancel is not None:
-                cancel(infrastructure, _target(sent), plan.cancel)
+                _let_go(context, infrastructure, sent, plan.cancel)
             return
 
 
@@ -155,12 +157,20 @@ def _written(context: Context, move: Move) -> bool:
     return True
 
 
-def cancel(infrastructure: Infrastructure, target: Target, handle: str) -> None:
-    """Ask the cloud to stop one; if it cannot be reached, the entry's next look asks again."""
+def cancel(infrastructure: Infrastructure, target: Target, handle: str) -> bool:
+    """Ask the cloud to stop one. False if it cannot be reached: the entry's next look asks again."""
     try:
         infrastructure.cancel(target, handle)
     except Unreachable as exc:
         log.warning("cancel not delivered", extra={"handle": handle, "why": str(exc)})
+        return False
+    return True
+
+
+def _let_go(context: Context, infrastructure: Infrastructure, sent: FlowRun, handle: str) -> None:
+    """Stop what was started for a run that had moved on; there may be no entry by which it is looked after."""
+    if not cancel(infrastructure, _target(sent), handle):
+        disown(context, sent, _target(sent), handle)
 
 
 def _target(run: FlowRun) -> Target:

@@ -11,10 +11,9 @@ from dispatcher.api_keys import Scope
 from dispatcher.callbacks import StateWord, Word
 from dispatcher.forms import Form, Instant, ResourceName, Tag
 from dispatcher.ports import RunFilter
-from dispatcher.runs import TYPE_OF, Name, StateType
+from dispatcher.runs import MESSAGE_KEPT, TYPE_OF, Name, StateType
 
 PAGE, LONGEST_PAGE = 50, 200
-MESSAGE_KEPT = 2_000
 LONGEST_PREVIEW_HOURS = 24 * 7
 
 

@@ -807,6 +807,19 @@ def test_a_probe_that_fails_keeps_it_open_for_longer(site: Site) -> None:
     assert (circuit(site).failures, circuit(site).until) == (2, site.now + MINUTE)
 
 
+@pytest.mark.parametrize(("kind", "closes"), [("throttled", True), ("rejected", True), ("timeout", False)])
+def test_a_probe_that_is_answered_at_all_closes_it(site: Site, kind: str, closes: bool) -> None:
+    site.far.fail_next("denied")
+    site.order()
+    site.over()
+    site.far.fail_next(kind)
+    site.later(31)
+
+    site.over()
+
+    assert (circuit(site) is None) is closes
+
+
 def test_of_two_dispatchers_one_probes(site: Site) -> None:
     pulses.opened(site.store, POOL, PoolUnavailable("denied"), site.now)
     for _ in range(3):

@@ -13,6 +13,7 @@ from dispatcher.runs import (
     FINAL,
     HISTORY_KEPT,
     LATE_AFTER,
+    MESSAGE_KEPT,
     MOVES,
     TYPE_OF,
     Actor,
@@ -118,6 +119,12 @@ def test_the_history_keeps_the_latest_states() -> None:
 
     assert len(run.history) == HISTORY_KEPT
     assert (run.history[0].message, run.history[-1].message) == ("5", str(HISTORY_KEPT + 4))
+
+
+def test_a_message_is_cut_where_it_gets_long() -> None:
+    after = moved(make_run(), Name.CANCELLED, actor=Actor.USER, at=NOW, message="x" * (MESSAGE_KEPT + 1))
+
+    assert after.state.message == after.history[-1].message == "x" * MESSAGE_KEPT
 
 
 def test_an_amended_run_is_one_version_on_in_the_same_state() -> None:
