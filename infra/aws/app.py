@@ -34,6 +34,9 @@ if _serves("api"):
 if _serves("dispatch"):
     from chalicelib import passes
 
+    # Chalice reads these of every scheduled event; what a schedule sends is up to who makes it.
+    _SCHEDULED = dict.fromkeys(("account", "detail", "detail-type", "id", "region", "resources", "time", "version"), "")
+
     @app.schedule("rate(1 minute)")
     def tick(event: Any) -> None:
         parts.measured(lambda: passes.tick(parts.dispatcher(), parts.until(event.context)))
@@ -45,7 +48,7 @@ if _serves("dispatch"):
 
     def dispatch(event: dict[str, Any], context: Any) -> Any:
         """One function for both, so that what is warm for the one is warm for the other."""
-        return wake(event, context) if "Records" in event else tick(event, context)
+        return wake(event, context) if "Records" in event else tick({**_SCHEDULED, **event}, context)
 
 
 if _serves("events"):

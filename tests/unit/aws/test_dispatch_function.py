@@ -18,8 +18,9 @@ from dispatcher.testing.fake_cloud import FakeCloud
 from dispatcher.testing.far_side import FarSide
 
 Json = dict[str, Any]
-TICK: Json = {"version": "0", "id": "1", "source": "aws.scheduler", "detail-type": "Scheduled Event", "time": "",
-              "account": "", "region": "", "resources": [], "detail": {}}  # fmt: skip
+TICK: Json = {"source": "pushpool.tick"}
+EVENT: Json = {"version": "0", "id": "1", "source": "aws.ecs", "detail-type": "ECS Task State Change", "time": "",
+               "account": "", "region": "", "resources": [], "detail": {}}  # fmt: skip
 
 
 class Call:
@@ -158,9 +159,9 @@ def test_an_event_that_is_not_ours_or_of_an_unknown_run_changes_nothing(
 ) -> None:
     before = bench.contents()
     for source in ("aws.ecs", "aws.s3"):
-        app.events({**TICK, "source": source, "detail": {"startedBy": "ecs-svc/1"}}, Call())
+        app.events({**EVENT, "source": source, "detail": {"startedBy": "ecs-svc/1"}}, Call())
     unknown = {"run": "00000000-0000-4000-8000-000000000000", "attempt": 1, "handle": "fake/1", "phase": "stopped"}
-    app.events({**TICK, "source": "aws.ecs", **unknown}, Call())
+    app.events({**EVENT, **unknown}, Call())
 
     assert bench.contents() == before
 
