@@ -13,13 +13,13 @@ from typing import Any
 
 from dispatcher.context import Context
 from dispatcher.disowning import disown, nobodys
-from dispatcher.ends import End, EndKind, ended
+from dispatcher.ends import End, EndKind, ended, shortened
 from dispatcher.errors import Conflict, RunChanged, Unauthorized
 from dispatcher.logs import log
 from dispatcher.observations import observed
 from dispatcher.ports import Event, Infrastructure, Move
 from dispatcher.rendering import TOKEN_GRACE
-from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, moved, with_attempt
+from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, Stop, StopReason, moved, with_attempt
 from dispatcher.tokens import RunToken
 from dispatcher.watch import end_of_life
 
@@ -118,6 +118,10 @@ def _end(context: Context, run: FlowRun, token: RunToken, word: StateWord) -> Mo
     attempt = run.current
     if run.attempt != token.attempt or not run.is_active or attempt is None or attempt.claimed_by != word.instance:
         return None
+    if run.stop is not None and run.stop.reason is StopReason.INTERRUPTED:
+        return None  # it has said so before
+    if word.signalled and run.stop is None:
+        return _interrupted(context, run, word)
     end = End(
         kind=_ENDS[word.state],
         message=word.message,
@@ -127,6 +131,16 @@ def _end(context: Context, run: FlowRun, token: RunToken, word: StateWord) -> Mo
     )
     after, owed = ended(run, end, actor=Actor.CONTAINER, now=context.clock.now(), patience=context.patience)
     return Move(run, after, outbox=owed)
+
+
+def _interrupted(context: Context, run: FlowRun, word: StateWord) -> Move:
+    """Nobody of ours told it to stop, so its platform did: only the cloud can say why, and whose fault it is."""
+    now = context.clock.now()
+    message = f"told to stop from outside ({word.message})" if word.message else "told to stop from outside"
+    attempts = with_attempt(run, exit_code=word.exit_code, log_tail=shortened(word.log_tail))
+    stop = Stop(StopReason.INTERRUPTED, now, message)
+    after = moved(run, Name.STOPPING, actor=Actor.CONTAINER, at=now, message=message, stop=stop, attempts=attempts)
+    return Move(run, after, check_at=now + context.patience.stop)
 
 
 def _moved(context: Context, move: Move) -> None:

@@ -83,6 +83,7 @@ _FINAL_OF_STOP = {
     StopReason.TIMED_OUT: Name.TIMED_OUT,
     StopReason.LOST: Name.CRASHED,
     StopReason.NOT_STARTED: Name.CRASHED,
+    StopReason.INTERRUPTED: Name.CRASHED,
 }
 
 _FINAL_OF_END = {
@@ -106,7 +107,7 @@ def ended(
         ended=end.at or now,
         outcome=f"{name}: {message}"[:MESSAGE_KEPT] if message else str(name),
         exit_code=end.exit_code,
-        log_tail=end.log_tail.encode(errors="replace")[-LOG_TAIL_BYTES:].decode(errors="ignore"),
+        log_tail=shortened(end.log_tail) or (run.current.log_tail if run.current else ""),
     )
     common: dict[str, Any] = {"attempts": attempts, "slots": (), "stop": None, "exit_code": end.exit_code}
     owed = _cleanup(run, now)
@@ -121,6 +122,11 @@ def ended(
         expires_at=now + patience.retention, **common,
     )  # fmt: skip
     return after, owed + notices(after, now)
+
+
+def shortened(log_tail: str) -> str:
+    """Its last LOG_TAIL_BYTES."""
+    return log_tail.encode(errors="replace")[-LOG_TAIL_BYTES:].decode(errors="ignore")
 
 
 def cancelled(
@@ -172,9 +178,9 @@ def _reading(run: FlowRun, end: End) -> tuple[Name, bool, bool]:
 def _deciding(run: FlowRun, end: End) -> Stop | None:
     """The stop that says what is written; none if the command was done before the stop reached it."""
     done_anyway = end.kind is EndKind.COMPLETED and not end.signalled
-    if run.stop is None or (done_anyway and run.stop.reason is not StopReason.TIMED_OUT):
+    if run.stop is None or run.stop.reason is StopReason.INTERRUPTED:
         return None
-    return run.stop
+    return None if done_anyway and run.stop.reason is not StopReason.TIMED_OUT else run.stop
 
 
 def _message(run: FlowRun, end: End) -> str:

@@ -99,7 +99,7 @@ MOVES: Mapping[tuple[StateType, StateType], frozenset[Actor]] = {
     (_S.PENDING, _S.FAILED): frozenset({_CLOUD}),
     (_S.PENDING, _S.CRASHED): frozenset({_DISPATCHER, _CLOUD}),  # rejected; outcome unknown; stopped before it ran
     (_S.RUNNING, _S.RUNNING): frozenset({_DISPATCHER, _CONTAINER, _CLOUD}),  # claimed, or the handle recorded
-    (_S.RUNNING, _S.CANCELLING): frozenset({_USER, _DISPATCHER}),
+    (_S.RUNNING, _S.CANCELLING): frozenset({_USER, _DISPATCHER, _CONTAINER}),  # the container: it was interrupted
     (_S.RUNNING, _S.SCHEDULED): _ENDERS,  # a retry
     (_S.RUNNING, _S.COMPLETED): _ENDERS,
     (_S.RUNNING, _S.FAILED): _ENDERS,
@@ -145,6 +145,7 @@ class StopReason(StrEnum):
     TIMED_OUT = "timed_out"  # FAILED/TimedOut, or a retry
     LOST = "lost"  # heartbeats stopped: CRASHED, or a retry
     NOT_STARTED = "not_started"  # over its start deadline: a free attempt, or CRASHED
+    INTERRUPTED = "interrupted"  # its platform told it to stop: what the cloud then says of its end
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,61 @@ def test_done_because_it_was_told_to_stop_is_cancelled(site: Site, claimed: Flow
     assert site.say(claimed, Word.COMPLETED, exit_code=0, signalled=True).state.name is Name.CANCELLED
 
 
+# told to stop from outside
+
+
+def interrupted(site: Site, claimed: FlowRun) -> FlowRun:
+    return site.say(claimed, Word.FAILED, exit_code=143, signalled=True, message="killed by SIGTERM", log_tail="bye")
+
+
+def test_told_to_stop_by_its_platform_it_waits_for_the_clouds_word(site: Site, claimed: FlowRun) -> None:
+    after = interrupted(site, claimed)
+
+    assert (after.state.name, after.slots) == (Name.STOPPING, claimed.slots)
+    assert after.state.message == "told to stop from outside (killed by SIGTERM)"
+    (entry,) = site.store.active(POOL)
+    assert entry.check_at == site.now + site.context.patience.stop
+
+
+@pytest.mark.parametrize(
+    ("cause", "name", "free"),
+    [
+        (Cause.INFRASTRUCTURE, Name.AWAITING_RETRY, 1),
+        (Cause.STOPPED, Name.CRASHED, 0),
+        (Cause.EXITED, Name.FAILED, 0),
+    ],
+)
+def test_the_cloud_says_whose_fault_an_interruption_was(
+    site: Site, claimed: FlowRun, cause: Cause, name: Name, free: int
+) -> None:
+    interrupted(site, claimed)
+    seen = Observation(phase=Phase.STOPPED, handle="h-1", cause=cause, exit_code=143, message="spot taken back")
+
+    after = callbacks.hear(site.context, site.cloud, Event(claimed.id, 1, seen))
+
+    assert after is not None
+    assert (after.state.name, after.free_attempts, after.retries_used) == (name, free, 0)
+    assert after.state.message == "spot taken back"
+    assert after.attempts[0].log_tail == "bye"
+
+
+def test_a_word_of_an_interruption_that_is_repeated_changes_nothing(site: Site, claimed: FlowRun) -> None:
+    first = interrupted(site, claimed)
+
+    assert interrupted(site, claimed) == first
+
+
+def test_an_interrupted_run_can_be_cancelled(site: Site, claimed: FlowRun) -> None:
+    interrupted(site, claimed)
+    site.cancel(claimed)
+    seen = Observation(phase=Phase.STOPPED, handle="h-1", cause=Cause.INFRASTRUCTURE)
+
+    after = callbacks.hear(site.context, site.cloud, Event(claimed.id, 1, seen))
+
+    assert after is not None
+    assert after.state.name is Name.CANCELLED
+
+
 def test_an_end_writes_the_notice_that_it_owes_in_the_same_commit(site: Site, claimed: FlowRun) -> None:
     site.say(claimed, Word.COMPLETED)
 
