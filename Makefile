@@ -4,13 +4,14 @@
 PYTHON ?= python3
 JOBS ?= 2
 ARGS ?=
+CLOUDS ?= aws
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 UV := .venv-lock/bin/uv
-SERVERS := .servers/dynamodb/.stamp
+SERVERS := $(patsubst %,.servers/%/.stamp,dynamodb ministack microburst engine checkov)
 
 # Only what is installed here is used: pyright and its Node come as wheels.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -18,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: venv
 venv: $(STAMP) ## make .venv from requirements/dev.lock
@@ -31,7 +32,7 @@ demo: $(STAMP) ## see it work, on this machine alone
 servers: $(SERVERS) ## install the servers and emulators that tests talk to, into .servers
 
 .PHONY: test
-test: $(STAMP) $(SERVERS) ## every test: unit, conformance, golden, faults, e2e (ARGS='-k queue')
+test: $(STAMP) $(SERVERS) ## every test: unit, conformance, golden, faults, deploy, e2e (ARGS='-k queue')
 	$(PYTEST) $(ARGS)
 
 .PHONY: test-unit
@@ -62,15 +63,27 @@ cov: $(STAMP) ## every test with branch coverage, page by page in htmlcov/
 bench: $(STAMP) ## measure it against the numbers it is held to
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-aws
+bench-aws: package-aws $(SERVERS) ## the same for AWS: units, cold starts, the rate of ECS
+	$(BIN)/python -m benchmarks.aws $(ARGS)
+
 .PHONY: wheel
 wheel: $(STAMP) ## build dist/pushpool-*.whl
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --wheel
 
+.PHONY: package-aws
+package-aws: $(STAMP) wheel ## build dist/pushpool-aws-*.zip for Lambda (CLOUDS='aws gcp' for pools elsewhere)
+	$(BIN)/python infra/aws/package.py $(CLOUDS)
+
 .PHONY: lock
-lock: $(UV) ## refresh requirements/*.lock from pyproject.toml (ARGS=--upgrade for newer versions)
+lock: $(UV) ## refresh every *.lock from pyproject.toml and *.in (ARGS=--upgrade for newer versions)
 	$(call compile,dev,--extra dev)
 	$(call compile,runtime,--constraints requirements/dev.lock)
+	$(call compile,aws,--extra aws --constraints requirements/dev.lock)
+	$(call pin,tests/servers/ministack.in,tests/servers/ministack.lock)
+	$(call pin,tests/servers/microburst.in,tests/servers/microburst.lock)
+	$(call pin,tests/servers/checkov.in,tests/servers/checkov.lock)
 
 .PHONY: clean
 clean: ## remove what was built and cached; .venv stays
@@ -79,9 +92,10 @@ clean: ## remove what was built and cached; .venv stays
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # No index address goes into a lock: each machine uses the one its pip is set to.
-compile = $(UV) pip compile pyproject.toml $(2) $(ARGS) --quiet --universal --python-version 3.11 \
+compile = $(call pin,pyproject.toml $(2),requirements/$(1).lock)
+pin = $(UV) pip compile $(1) $(ARGS) --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links \
-	--custom-compile-command 'make lock' --output-file requirements/$(1).lock
+	--custom-compile-command 'make lock' --output-file $(2)
 
 # Prints a Python that can make the virtual environment, or says on stderr what to install.
 find_python = too_old=; no_venv=; \
@@ -120,6 +134,10 @@ $(STAMP): requirements/dev.lock pyproject.toml
 .servers/%/.stamp: tests/servers/%.sh
 	@echo "Installing $* into .servers"
 	@if tests/servers/$*.sh .servers/$*; then touch $@; elif [ "$(CI)" = true ]; then exit 1; fi
+
+.servers/ministack/.stamp: tests/servers/ministack.lock tests/servers/virtual_environment.sh
+.servers/microburst/.stamp: tests/servers/microburst.lock tests/servers/virtual_environment.sh
+.servers/checkov/.stamp: tests/servers/checkov.lock tests/servers/virtual_environment.sh
 
 $(UV): $(STAMP)
 	$(BIN)/python -m venv .venv-lock
