@@ -1,0 +1,66 @@
+"""Terraform, an account for it to work on, and a package to deploy."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from dispatcher.testing.servers.ministack import client_environment, ministack
+from dispatcher.testing.servers.processes import Missing
+from dispatcher.testing.terraform import Terraform, terraform
+
+# Answers as the real handlers do where they have nothing to do.
+_HANDLERS = """
+def api(event, context):
+    return {"statusCode": 200, "body": "placeholder"}
+def dispatch(event, context):
+    return {"batchItemFailures": []} if "Records" in event else None
+def events(event, context):
+    return None
+"""
+
+
+@pytest.fixture(scope="session", name="terraform")
+def made_terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    try:
+        return terraform(tmp_path_factory.mktemp("terraform"))
+    except Missing as exc:
+        _do_without(exc)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("package") / "pushpool-aws-python3.11-x86_64.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("app.py", _HANDLERS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory, package: Path) -> Iterator[dict[str, str]]:
+    """The environment of an account without an engine, and of the example applied to it for trying out."""
+    with ExitStack() as started:
+        try:
+            endpoint = started.enter_context(ministack(tmp_path_factory.mktemp("aws")))
+        except Missing as exc:
+            _do_without(exc)
+        environment = client_environment(endpoint)
+        yield {
+            **environment,
+            "TF_VAR_region": environment["AWS_REGION"],
+            "TF_VAR_package": str(package),
+            "TF_VAR_keep_data": "false",
+        }
+
+
+def _do_without(missing: Missing) -> NoReturn:
+    """On a laptop the test is skipped, with the hint; in CI it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))

@@ -1,0 +1,98 @@
+"""The modules by themselves: nothing here needs an account."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dispatcher.testing.terraform import EXAMPLE, MODULES, Terraform
+
+DOCUMENTED = ["modules/aws-dispatcher", "modules/aws-ecs-pool", EXAMPLE]
+
+
+def test_every_file_is_formatted(terraform: Terraform) -> None:
+    unformatted = terraform(".", "fmt", "-check", "-recursive", "-diff")
+
+    assert unformatted == ""
+
+
+def test_the_example_and_the_modules_that_it_uses_are_valid(terraform: Terraform) -> None:
+    said = terraform(EXAMPLE, "validate", "-no-color")
+
+    assert "Success!" in said
+    assert "Warning" not in said
+
+
+@pytest.mark.parametrize("module", ["modules/aws-dispatcher", "modules/aws-ecs-pool"])
+def test_the_modules_own_tests_pass(module: str, terraform: Terraform) -> None:
+    terraform.init(module)
+
+    said = terraform(module, "test", "-no-color")
+
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed", said)
+
+
+@pytest.mark.parametrize("folder", ["modules/aws-dispatcher", "modules/aws-ecs-pool"])
+def test_a_module_configures_no_provider(folder: str) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (MODULES / folder).glob("*.tf")]
+
+    assert texts
+    assert not [text for text in texts if re.search(r"^provider ", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("folder", DOCUMENTED)
+@pytest.mark.parametrize("kind", ["variable", "output"])
+def test_the_readme_has_a_row_for_each(kind: str, folder: str) -> None:
+    declared = _declared(MODULES / folder, kind)
+    heading = {"variable": "Inputs", "output": "Outputs"}[kind]
+
+    assert _rows(MODULES / folder / "README.md", heading) == declared
+
+
+@pytest.mark.parametrize("folder", DOCUMENTED)
+def test_the_readme_says_of_each_input_whether_it_must_be_given(folder: str) -> None:
+    required = {
+        name
+        for name, block in _blocks(MODULES / folder, "variable").items()
+        if not re.search(r"^  default +=", block, re.MULTILINE)
+    }
+    readme = (MODULES / folder / "README.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^\| `(\w+)` \|.*\| required \|", readme, re.MULTILINE)) == required
+
+
+def test_every_variable_is_typed_and_described_and_every_output_described() -> None:
+    blocks = {
+        f"{folder} {name}": block
+        for folder in DOCUMENTED
+        for kind in ("variable", "output")
+        for name, block in _blocks(MODULES / folder, kind).items()
+    }
+
+    assert not [name for name, block in blocks.items() if not re.search(r"^  description += ", block, re.MULTILINE)]
+    typed = {name for name, block in blocks.items() if re.search(r"^  type +=", block, re.MULTILINE)}
+    assert typed == {name for name, block in blocks.items() if block.startswith("variable")}
+
+
+def test_the_settings_that_ship_name_inputs_of_the_example_alone() -> None:
+    example = (MODULES / EXAMPLE / "terraform.tfvars.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^(?:# )?(\w+) += ", example, re.MULTILINE))
+
+    assert "region" in named
+    assert named <= set(_declared(MODULES / EXAMPLE, "variable"))
+
+
+def _blocks(folder: Path, kind: str) -> dict[str, str]:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.tf")))
+    return {match[1]: match[0] for match in re.finditer(rf'^{kind} "(\w+)" {{\n.*?^}}', text, re.MULTILINE | re.DOTALL)}
+
+
+def _declared(folder: Path, kind: str) -> list[str]:
+    return list(_blocks(folder, kind))
+
+
+def _rows(readme: Path, heading: str) -> list[str]:
+    section = readme.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
