@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from dispatcher.errors import TemplateError
@@ -17,6 +18,24 @@ MARK = "$secret"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 
 LookUp: TypeAlias = Callable[[str], str]  # a secret's name → its value; raises Misconfigured if there is none
+
+
+class Remembered:
+    """A look-up whose answers are kept for a while: a burst of runs does not ask for one secret again and again."""
+
+    KEPT = timedelta(minutes=5)
+
+    def __init__(self, look_up: LookUp, now: Callable[[], datetime]) -> None:
+        self._look_up, self._now = look_up, now
+        self._kept: dict[str, tuple[datetime, str]] = {}
+
+    def __call__(self, name: str) -> str:
+        """:raises Misconfigured: :raises Unreachable: as the look-up does; neither is kept."""
+        until, value = self._kept.get(name, (datetime.min.replace(tzinfo=UTC), ""))
+        if self._now() >= until:
+            value = self._look_up(name)
+            self._kept[name] = (self._now() + self.KEPT, value)
+        return value
 
 
 def is_marked(value: Any) -> bool:

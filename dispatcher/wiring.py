@@ -14,7 +14,7 @@ from dispatcher import settings as environment
 from dispatcher.context import Context
 from dispatcher.errors import Misconfigured, StoreUnusable
 from dispatcher.ports import Infrastructure, Store, Waker
-from dispatcher.secret_values import LookUp
+from dispatcher.secret_values import LookUp, Remembered
 from dispatcher.settings import Settings
 from dispatcher.tokens import FetchedKeys, KeyRing, Keys
 from dispatcher.watch import Patience
@@ -52,7 +52,7 @@ def context_of(settings: Settings, waker: Waker, *, infrastructure: Load | None 
         clock=clock,
         api_url=settings.public_url or settings.local_url,
         patience=Patience(heartbeat=beat, heartbeat_grace=beat * 2.5, retention=settings.retention),
-        secret=_job_secret(secrets) if secrets is not None else partial(environment.secret, settings),
+        secret=_job_secret(secrets, clock) if secrets is not None else partial(environment.secret, settings),
     )
 
 
@@ -115,9 +115,9 @@ def _keys(settings: Settings, secrets: LookUp | None, clock: WallClock) -> Keys:
     return KeyRing.parse(file.read_text())
 
 
-def _job_secret(secrets: LookUp) -> LookUp:
+def _job_secret(secrets: LookUp, clock: WallClock) -> LookUp:
     """Jobs have a folder of their own: no job variable can name the keys that tokens are signed with."""
-    return lambda name: secrets(f"{JOB_SECRETS}/{name}")
+    return Remembered(lambda name: secrets(f"{JOB_SECRETS}/{name}"), clock.now)
 
 
 def local_api_key(settings: Settings, store: Store, now: datetime) -> str:

@@ -5,8 +5,6 @@ Nothing of a value is ever logged or said in an error.
 
 from __future__ import annotations
 
-import threading
-import time
 from functools import cached_property
 from typing import Any
 
@@ -14,36 +12,23 @@ from adapters import aws
 from adapters.aws import Trouble
 from dispatcher.errors import InvalidInput, Misconfigured, Unreachable
 
-KEPT_SECONDS = 300.0
-
 
 class SecretsManager:
-    """Looks values up, and keeps each for five minutes. The client is made on first use."""
+    """Looks values up, each time anew. The client is made on first use."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._guard = threading.Lock()
-        self._kept: dict[str, tuple[float, str]] = {}
+
+    @cached_property
+    def _client(self) -> Any:
+        return aws.client("secretsmanager", attempts=3, read_seconds=5)
 
     def __call__(self, name: str) -> str:
         """The secret's current text.
 
         :raises Misconfigured: there is none, it is binary, or it may not be read. :raises Unreachable: no answer.
         """
-        with self._guard:
-            until, value = self._kept.get(name, (0.0, ""))
-        if time.monotonic() < until:
-            return value
-        value = self._read(f"{self._prefix}/{name}")
-        with self._guard:
-            self._kept[name] = (time.monotonic() + KEPT_SECONDS, value)
-        return value
-
-    @cached_property
-    def _client(self) -> Any:
-        return aws.client("secretsmanager", attempts=3, read_seconds=5)
-
-    def _read(self, secret_id: str) -> str:
+        secret_id = f"{self._prefix}/{name}"
         try:
             value = self._client.get_secret_value(SecretId=secret_id).get("SecretString")
         except aws.ERRORS as exc:

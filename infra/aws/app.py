@@ -12,7 +12,7 @@ from chalice.app import Chalice
 
 from chalicelib import parts
 
-app = Chalice(app_name="pushpool")
+app = Chalice(app_name="pushpool", configure_logs=False)  # it would put a handler of its own onto our log
 
 
 def _serves(function: str) -> bool:

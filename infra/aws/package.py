@@ -2,13 +2,17 @@
 
     make package-aws                   dist/pushpool-aws-python3.11-x86_64.zip
     make package-aws CLOUDS='aws gcp'  with what pools on another cloud need; requirements/NAME.lock says what
+    python infra/aws/package.py --dist FOLDER  out of the wheel that is there, and into it
 
 The runtime and the machine are part of the name, so that Terraform can tell them.
 """
 
 from __future__ import annotations
 
+import argparse
+import compileall
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -40,27 +44,27 @@ _UNUSED = re.compile(
 )
 
 
-def main(clouds: list[str]) -> int:
+def main(clouds: list[str], dist: Path) -> int:
     """Build it, and say what it came to."""
-    wheel = _wheel()
-    target = ROOT / "dist" / f"pushpool-aws-{RUNTIME}-{MACHINE}.zip"
+    wheel = _wheel(dist)
+    target = dist / f"pushpool-aws-{RUNTIME}-{MACHINE}.zip"
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         _lay_out(project, wheel, clouds)
         _pack(project, Path(folder) / "out")
         _prune(Path(folder) / "out" / "deployment.zip", target)
     size = target.stat().st_size
-    print(f"{target.relative_to(ROOT)}: {size / 1024 / 1024:.1f} MiB")
+    print(f"{target}: {size / 1024 / 1024:.1f} MiB")
     if size > MOST_BYTES:
         print(f"that is over {MOST_BYTES // 1024 // 1024} MiB; leave out a cloud", file=sys.stderr)
         return 1
     return 0
 
 
-def _wheel() -> Path:
-    found = sorted((ROOT / "dist").glob("pushpool-*.whl"))
+def _wheel(dist: Path) -> Path:
+    found = sorted(dist.glob("pushpool-*.whl"))
     if len(found) != 1:
-        raise SystemExit(f"dist/ has {len(found)} wheels; `make wheel` leaves one")
+        raise SystemExit(f"{dist} has {len(found)} wheels; `make wheel` leaves one in dist")
     return found[0]
 
 
@@ -84,13 +88,20 @@ def _pack(project: Path, out: Path) -> None:
 
 
 def _prune(packed: Path, target: Path) -> None:
-    """The same files in the same order with the same times give the same bytes."""
-    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as kept:
-        for name in _kept(source.namelist()):
-            entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
+    """What is called, compiled: Lambda's disk is read-only, so that each cold start would compile it anew."""
+    folder = packed.with_suffix("")
+    with zipfile.ZipFile(packed) as source:
+        source.extractall(folder, _kept(source.namelist()))
+    # By hash and unchecked: times do not survive the zip.
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    if not compileall.compile_dir(folder, stripdir=folder, quiet=1, invalidation_mode=unchecked):
+        raise SystemExit(f"{packed.name} holds Python that does not compile")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as kept:
+        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+            entry = zipfile.ZipInfo(str(file.relative_to(folder)), (2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            kept.writestr(entry, source.read(name))
+            kept.writestr(entry, file.read_bytes())
 
 
 def _kept(names: Iterable[str]) -> Iterator[str]:
@@ -102,4 +113,8 @@ def _kept(names: Iterable[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["aws"]))
+    parser = argparse.ArgumentParser(description="Build the zip that Lambda runs.")
+    parser.add_argument("clouds", nargs="*", default=["aws"], metavar="CLOUD")
+    parser.add_argument("--dist", type=Path, default=Path("dist"), help="where the wheel is, and the zip will be")
+    wanted = parser.parse_args()
+    sys.exit(main(wanted.clouds, wanted.dist))

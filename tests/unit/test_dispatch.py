@@ -27,6 +27,7 @@ from dispatcher.testing.builders import POOL, TARGET, admitted, make_admission, 
 from dispatcher.testing.fake_cloud import FakeCloud
 from dispatcher.testing.memory import MemoryStore
 from dispatcher.testing.racing import at_once
+from dispatcher.tokens import KeyRing
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Site
@@ -1712,7 +1713,7 @@ def test_a_retired_key_holds_up_its_own_run_and_no_other(site: Site) -> None:
     site.far.fail_next("timeout")
     stuck = site.order()
     site.over()
-    site.context = replace(site.context, keys=type(site.context.keys)({"k2": b"2" * 32}, "k2"))
+    site.context = replace(site.context, keys=KeyRing({"k2": b"2" * 32}, "k2"))
     waiting = site.order()
     site.later(5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from dispatcher import job_templates, settings
 from dispatcher.errors import Misconfigured, TemplateError
-from dispatcher.secret_values import revealed
+from dispatcher.secret_values import Remembered, revealed
+from dispatcher.testing.clock import HandClock
 
 TEMPLATE: dict[str, Any] = {
     "strict": True,
@@ -61,3 +63,21 @@ def test_a_secret_comes_from_its_variable_or_its_file_and_from_nowhere_else(tmp_
     assert settings.secret(read, "from-file", environ) == "filed"
     with pytest.raises(Misconfigured, match="secret 'PATH' is not there: set PUSHPOOL_SECRET_PATH, or write"):
         settings.secret(read, "PATH", environ)
+
+
+def test_a_value_is_kept_for_a_while_and_an_error_is_not() -> None:
+    clock, asked = HandClock(), []
+
+    def look_up(name: str) -> str:
+        asked.append(name)
+        if len(asked) == 1:
+            raise Misconfigured("not there yet")
+        return f"{name}-{len(asked)}"
+
+    remembered = Remembered(look_up, clock.now)
+    with pytest.raises(Misconfigured):
+        remembered("key")
+
+    assert [remembered("key"), remembered("key"), remembered("other")] == ["key-2", "key-2", "other-3"]
+    clock.move(timedelta(minutes=6))
+    assert remembered("key") == "key-4"
