@@ -6,8 +6,10 @@ Invariant: limits and pauses are read again before every commit; a run that lost
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from dispatcher import ends, records
 from dispatcher.admission import Plan, due_before, plan
@@ -25,6 +27,7 @@ from dispatcher.runs import (
     Actor,
     FlowRun,
     Name,
+    Slot,
     StateType,
     Stop,
     StopReason,
@@ -56,6 +59,8 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+Pair: TypeAlias = tuple[FlowRun, tuple[Slot, ...]]  # who is to be admitted, and into which slots
 
 
 @dataclass(slots=True)
@@ -104,7 +109,9 @@ class Admitter:
         self._until = until - infrastructure.traits.submit_deadline
         self._room = room
         self._paced = paced
-        self._refill = 0.0  # seconds until the cloud's budget has something worth while again
+        self._rates = infrastructure.traits.rates.get("submit", ())
+        self._budget: str | None = None
+        self._refilled_at: datetime | None = None  # when the cloud's budget has something worth while again
         self._result = Admitted()
         self._held = Held([])
         self._carried: list[str] = []
@@ -171,9 +178,12 @@ class Admitter:
         if free is not None and not free:
             return []
         open_queues = [q for q in catalogue.queues if not q.paused and self._queue_has_room(pool, q)]
-        want = WANT if free is None else min(WANT, len(free))
+        want = 2 * BATCH if self._rates else WANT  # where a rate is held, more would be read again and again
+        want = want if free is None else min(want, len(free))
         while True:
-            ids = [*self._carried, *(item.run_id for item in feeds.gather(open_queues, want))]
+            missing = want - len(self._carried)
+            more = feeds.gather(open_queues, missing) if missing > 0 else []
+            ids = [*self._carried, *(item.run_id for item in more)]
             if not ids and self._more_parked and self._result.count > self._count_before:
                 ids = self._parked(catalogue)
             self._carried = []
@@ -243,29 +253,30 @@ class Admitter:
             catalogue.pool, catalogue.queues, candidates, self._held,
             deployments=catalogue.deployments, now=now, room=self._left(),
         )  # fmt: skip
-        admissions = self._rendered(planned, catalogue, now)
         self._set_aside(planned, catalogue, now)
-        admissions = self._within_rate(admissions, now)
+        admissions = self._rendered(self._within_rate(planned.admit, catalogue, now), catalogue, now)
         for start in range(0, len(admissions), BATCH):
             if not self._has_time() or not self._commit(admissions[start : start + BATCH], catalogue):
                 self._carried += [item.before.id for item in admissions[start + BATCH :]]
                 return
 
-    def _rendered(self, planned: Plan, catalogue: _Catalogue, now: datetime) -> list[Admission]:
+    def _rendered(self, pairs: Iterable[Pair], catalogue: _Catalogue, now: datetime) -> list[Admission]:
         admissions = []
-        for run, slots in planned.admit:
-            place = Place(
-                catalogue.pool, catalogue.deployments[run.deployment_id], self._infrastructure,
-                self._context.api_url, self._context.keys.current, self._context.patience,
-            )  # fmt: skip
+        for run, slots in pairs:
             try:
-                admissions.append(admission(run, slots, place, now))
+                admissions.append(admission(run, slots, self._place(run, catalogue), now))
             except InvalidInput as exc:
                 self._crash(run, str(exc), now)
             except Exception as exc:  # noqa: BLE001  # an adapter's bug: this run must not stand in the others' way
                 log.exception("request could not be made", extra={"run": run.id, "pool": run.pool})
                 self._crash(run, f"{type(exc).__name__} in the adapter while its request was made", now)
         return admissions
+
+    def _place(self, run: FlowRun, catalogue: _Catalogue) -> Place:
+        return Place(
+            catalogue.pool, catalogue.deployments[run.deployment_id], self._infrastructure,
+            self._context.api_url, self._context.keys.current, self._context.patience,
+        )  # fmt: skip
 
     def _crash(self, run: FlowRun, message: str, now: datetime) -> None:
         after, owed = ends.unstartable(run, message, now=now, patience=self._context.patience)
@@ -305,29 +316,35 @@ class Admitter:
             return
         self._result.by(now)
 
-    def _within_rate(self, admissions: list[Admission], now: datetime) -> list[Admission]:
-        """As many as the cloud allows to be started now; the rest wait for the next pass."""
-        rates = self._infrastructure.traits.rates.get("submit", ())
-        if not rates or not admissions:
-            return admissions
-        target = admissions[0].request.target
-        granted = self._store.spend(
-            f"{target.type}/{target.account}/{target.region}/submit", len(admissions), rates, now
-        )
-        if granted < len(admissions):
-            self._carried += [item.before.id for item in admissions[granted:]]
-            self._refill = _refill_seconds(rates)
-        return admissions[:granted]
+    def _within_rate(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> Sequence[Pair]:
+        """As many as the cloud allows to be started now; the others' turn comes when the budget has filled up."""
+        budget = self._budget_of(pairs, catalogue, now) if self._rates else None
+        if budget is None:
+            return pairs
+        granted = self._store.spend(budget, len(pairs), self._rates, now)
+        if granted < len(pairs):
+            self._carried += [run.id for run, _ in pairs[granted:]]
+            self._refilled_at = now + timedelta(seconds=_refill_seconds(self._rates))
+        return pairs[:granted]
+
+    def _budget_of(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> str | None:
+        """One for all that goes to one account and region; where that is, a request tells. None: none can be made."""
+        for run, slots in pairs if self._budget is None else ():
+            with suppress(Exception):  # `_rendered` says what is wrong with it
+                target = admission(run, slots, self._place(run, catalogue), now).request.target
+                self._budget = f"{target.type}/{target.account}/{target.region}/submit"
+                break
+        return self._budget
 
     def _let_refill(self) -> None:
         """Wait for the cloud's budget, or leave the rest to a pass that may."""
-        if not self._refill:
+        at, self._refilled_at = self._refilled_at, None
+        if at is None:
             return
-        now, seconds, self._refill = self._context.clock.now(), self._refill, 0.0
         if self._paced:
-            self._context.sleep(min(seconds, max(0.0, (self._until - now).total_seconds())))
+            self._context.sleep(max(0.0, (min(at, self._until) - self._context.clock.now()).total_seconds()))
         else:
-            self._result.by(now + timedelta(seconds=seconds))
+            self._result.by(at)
             self._result.refusals = REFUSALS + 1
 
     def _commit(self, batch: list[Admission], planned_with: _Catalogue) -> bool:
