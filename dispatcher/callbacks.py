@@ -95,7 +95,10 @@ def _claim(context: Context, run: FlowRun, token: RunToken, word: StateWord) -> 
         raise Conflict(f"run {run.id} is being stopped: {run.state.message or run.state.name}")
     now = context.clock.now()
     attempts = with_attempt(run, claimed_by=word.instance, started=now)
-    after = moved(run, Name.RUNNING, actor=Actor.CONTAINER, at=now, attempts=attempts, started=run.started or now)
+    # The cloud has told when the container came up; it has waited for the scheduled time since.
+    is_first = run.started in (None, attempt.started)
+    started = now if is_first else run.started
+    after = moved(run, Name.RUNNING, actor=Actor.CONTAINER, at=now, attempts=attempts, started=started)
     return Move(run, after, check_at=_check_at(context, after, now))
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from dispatcher.ends import End, EndKind, ended
 from dispatcher.observations import observed, with_handle
 from dispatcher.ports import ActiveEntry, Move, Observation, Phase, Traits
-from dispatcher.runs import Actor, FlowRun, Name, StateType, Stop, StopReason, moved
+from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, Stop, StopReason, moved
 from dispatcher.submissions import repeated
 from dispatcher.watch import Patience, end_of_life, next_check
 
@@ -73,17 +73,23 @@ def _nothing_there(run: FlowRun, now: datetime, bench: Bench) -> Verdict:
     traits = bench.traits
     sent = attempt.submitted_at or attempt.admitted_at + traits.submit_deadline
     visible = sent + traits.visibility_delay
+    is_unanswered = run.state.type is StateType.PENDING and attempt.handle is None
+    if is_unanswered and now >= sent and _may_repeat(attempt, now, traits):
+        # Whether or not the cloud can already see what it started: the same token starts nothing twice.
+        again = now + traits.submit_deadline + traits.visibility_delay
+        return Verdict(Move(run, repeated(run)), look_again=again, resubmit=True)
     if now < visible:
         return Verdict(look_again=visible)
     if attempt.handle is not None or run.state.type is StateType.RUNNING:
         return _end(run, EndKind.INFRASTRUCTURE, "the cloud no longer knows it", now, bench)
     if run.state.type is StateType.CANCELLING:
         return _end(run, EndKind.UNKNOWN, "nothing of it was started", now, bench)
-    repeatable = traits.token_life is None or now < attempt.admitted_at + traits.token_life
-    if repeatable and now < attempt.start_deadline:
-        again = now + traits.submit_deadline + traits.visibility_delay
-        return Verdict(Move(run, repeated(run)), look_again=again, resubmit=True)
     return _end(run, EndKind.UNKNOWN, "the outcome of its submission is unknown: it may have run", now, bench)
+
+
+def _may_repeat(attempt: Attempt, now: datetime, traits: Traits) -> bool:
+    is_safe = traits.token_life is None or now < attempt.admitted_at + traits.token_life
+    return is_safe and now < attempt.start_deadline
 
 
 def _end(run: FlowRun, kind: EndKind, message: str, now: datetime, bench: Bench) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dispatcher import job_templates, job_variables
 from dispatcher.deployments import Deployment
+from dispatcher.errors import TooLarge
 from dispatcher.pools import WorkPool
 from dispatcher.ports import Admission, Infrastructure, Job, Submission
 from dispatcher.runs import (
@@ -101,7 +102,7 @@ def admission(run: FlowRun, slots: tuple[Slot, ...], place: Place, now: datetime
         run, Name.SUBMITTING, actor=Actor.DISPATCHER, at=now, slots=slots, parked=False,
         attempts=(*earlier, attempt)[-ATTEMPTS_KEPT:], policy=policy_of(place.deployment),
     )  # fmt: skip
-    return Admission(run, after, request, check_at=now + traits.submit_deadline + traits.visibility_delay)
+    return Admission(run, after, request, check_at=now + traits.submit_deadline)
 
 
 def job_of(run: FlowRun, place: Place, now: datetime) -> Job:
@@ -151,6 +152,12 @@ def _environment(run: FlowRun, configuration: Mapping[str, Any], place: Place, n
     parameters = json.dumps(dict(run.parameters), ensure_ascii=False, separators=(",", ":"))
     if len(parameters.encode()) <= place.infrastructure.traits.parameters_bytes:
         environment["PUSHPOOL_PARAMETERS"] = parameters
+    elif configuration.get("runner") is False:
+        raise TooLarge(
+            f"the parameters have {len(parameters.encode())} bytes, and without the runner, which would fetch them, at "
+            f"most {place.infrastructure.traits.parameters_bytes} reach a container; shorten them, or use the runner",
+            path="parameters",
+        )
     if configuration.get("start_without_claim"):
         environment["PUSHPOOL_START_WITHOUT_CLAIM"] = "1"
     if configuration.get("grace_seconds") is not None:

@@ -56,7 +56,10 @@ def recorded(
     if run.state.type not in (StateType.PENDING, StateType.CANCELLING):
         return Recorded()
     if isinstance(outcome, Unknown) or not first or current.outcome:
-        return Recorded(Move(run, _doubtful(run, outcome), check_at=next_check(run, traits, patience, now)))
+        # It is repeated soon, and after that with patience.
+        is_new = first and not current.outcome and run.state.type is StateType.PENDING
+        check_at = now + traits.submit_deadline if is_new else next_check(run, traits, patience, now)
+        return Recorded(Move(run, _doubtful(run, outcome), check_at=check_at))
     return Recorded(_refused(run, outcome, now, patience))
 
 

@@ -229,6 +229,13 @@ def test_done_because_it_was_told_to_stop_is_cancelled(site: Site, claimed: Flow
     assert site.say(claimed, Word.COMPLETED, exit_code=0, signalled=True).state.name is Name.CANCELLED
 
 
+def test_a_run_has_started_when_it_was_claimed_whenever_its_container_came_up(site: Site, run: FlowRun) -> None:
+    came_up = Observation(phase=Phase.RUNNING, handle="h-1", started=site.now - timedelta(seconds=9))
+    callbacks.hear(site.context, site.cloud, Event(run.id, 1, came_up))
+
+    assert site.say(run, Word.RUNNING).started == site.now
+
+
 # told to stop from outside
 
 

@@ -1721,3 +1721,16 @@ def test_a_retired_key_holds_up_its_own_run_and_no_other(site: Site) -> None:
 
     assert site.now_of(waiting).is_active
     assert state(site, stuck) == (Name.SUBMITTING, 1)
+
+
+@pytest.mark.parametrize("runner", [True, False])
+def test_parameters_that_nobody_would_fetch_are_refused_and_not_left_out(site: Site, runner: bool) -> None:
+    site.declare(parameters_bytes=100)
+    site.pool(base_job_template={"job_configuration": {"fake": {}, "runner": runner}, "variables": {}})
+    run = site.order(parameters={"text": "x" * 100})
+
+    site.over()
+
+    found = site.now_of(run)
+    assert found.is_active is runner
+    assert ("without the runner" in found.state.message) is not runner

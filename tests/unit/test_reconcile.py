@@ -271,21 +271,35 @@ def test_found_while_it_is_being_stopped_it_gets_its_handle_and_is_cancelled() -
 # there is nothing
 
 
-@pytest.mark.parametrize("state", [Name.SUBMITTING, Name.CANCELLING, Name.RUNNING])
+@pytest.mark.parametrize("state", [Name.CANCELLING, Name.RUNNING])
 def test_before_anything_could_be_seen_finding_nothing_means_nothing(state: Name) -> None:
     run = without_handle(state, stop=Stop(StopReason.CANCELLED, NOW) if state is Name.CANCELLING else None)
 
     assert judged(run, None, at=VISIBLE - SECOND) == Verdict(look_again=VISIBLE)
 
 
-def test_nothing_of_it_there_the_submission_is_repeated_and_said_to_be_before() -> None:
+@pytest.mark.parametrize("at", [NOW + TRAITS.submit_deadline, VISIBLE])
+def test_nothing_of_it_there_the_submission_is_repeated_and_said_to_be_before(at: datetime) -> None:
+    """The same token starts nothing twice, so nobody need wait until what it may have started can be seen."""
     run = without_handle()
 
-    verdict = judged(run, None, at=VISIBLE)
+    verdict = judged(run, None, at=at)
 
     assert verdict.resubmit
     assert after(verdict) == repeated(run)
-    assert verdict.look_again == VISIBLE + TRAITS.submit_deadline + TRAITS.visibility_delay
+    assert verdict.look_again == at + TRAITS.submit_deadline + TRAITS.visibility_delay
+
+
+def test_a_submission_that_may_still_be_answered_is_not_repeated() -> None:
+    verdict = judged(without_handle(), None, at=NOW + TRAITS.submit_deadline - SECOND)
+
+    assert verdict == Verdict(look_again=VISIBLE)
+
+
+def test_a_submission_without_a_token_is_not_repeated_before_it_could_be_seen() -> None:
+    verdict = judged(without_handle(), None, at=VISIBLE - SECOND, token_life=timedelta(0))
+
+    assert verdict == Verdict(look_again=VISIBLE)
 
 
 @pytest.mark.parametrize("token_life", [30 * SECOND, timedelta(0)])

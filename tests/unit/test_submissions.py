@@ -198,13 +198,15 @@ def test_a_no_to_a_repeat_is_not_definite_and_leaves_the_run_where_it_is(state: 
     stays(run, result.move)
 
 
-@pytest.mark.parametrize("state", [Name.SUBMITTING, Name.CANCELLING])
-def test_without_an_answer_the_run_stays_and_is_looked_after_once_it_can_be_found(state: Name) -> None:
+@pytest.mark.parametrize(
+    ("state", "wait"), [(Name.SUBMITTING, timedelta(0)), (Name.CANCELLING, TRAITS.visibility_delay)]
+)
+def test_without_an_answer_the_run_stays_and_is_looked_after_once_that_can_help(state: Name, wait: timedelta) -> None:
     run = active(state, stop=CANCEL if state is Name.CANCELLING else None)
 
     result = record(run, UNKNOWN)
 
-    stays(run, result.move)
+    stays(run, result.move, wait=wait)
     assert moved_to(result).attempts[-1].outcome == "submission without a certain answer: no answer in 30 s"
 
 
@@ -227,11 +229,11 @@ def test_an_accepted_repeat_is_as_good_as_a_first() -> None:
     assert moved_to(record(repeated(active()), ACCEPTED)).state.name is Name.INFRASTRUCTURE_PENDING
 
 
-def stays(run: FlowRun, move: Move | None) -> None:
+def stays(run: FlowRun, move: Move | None, *, wait: timedelta = TRAITS.visibility_delay) -> None:
     assert move is not None
     assert (move.after.state, move.after.slots, move.after.submit_seq) == (run.state, run.slots, run.submit_seq)
     assert move.after.attempt == run.attempt
-    assert move.check_at == NOW + TRAITS.submit_deadline + TRAITS.visibility_delay
+    assert move.check_at == NOW + TRAITS.submit_deadline + wait
     assert move.outbox == ()
 
 
