@@ -6,7 +6,8 @@ Invariant: nobody else makes a client or reads botocore's exceptions.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -33,11 +34,17 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed call. `code` is AWS's, or botocore's exception; `message` is one line that may be shown."""
+    """One failed call. `code` is AWS's, or botocore's exception; `message` is one line that may be shown.
+
+    `resources`: what a conflict is with (ECS: `ConflictException.resourceIds`). `answer`: all that AWS said, for what
+    is one service's own.
+    """
 
     trouble: Trouble
     code: str
     message: str
+    resources: tuple[str, ...] = ()
+    answer: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
@@ -72,9 +79,15 @@ _LOCAL_CREDENTIALS = (
 
 
 def client(
-    service: str, *, attempts: int = 1, connect_seconds: float = 3, read_seconds: float = 10, connections: int = 16
+    service: str,
+    *,
+    region: str = "",
+    attempts: int = 1,
+    connect_seconds: float = 3,
+    read_seconds: float = 10,
+    connections: int = 16,
 ) -> Any:
-    """A thread-safe client on the ambient credentials, region and endpoint (`AWS_ENDPOINT_URL…`).
+    """A thread-safe client on the ambient credentials and endpoint (`AWS_ENDPOINT_URL…`), and region if none is given.
 
     `attempts` counts the first; 1 turns botocore's retries off.
 
@@ -88,13 +101,21 @@ def client(
         user_agent_appid="pushpool",
     )
     # botocore reads AWS_DEFAULT_REGION alone; every other SDK and AWS's own documents say AWS_REGION.
-    region = os.environ.get("AWS_REGION") or None
+    region_name = region or os.environ.get("AWS_REGION") or None
     try:
-        return boto3.session.Session(region_name=region).client(service, config=config)
+        return boto3.session.Session(region_name=region_name).client(service, config=config)
     except exceptions.NoRegionError as exc:
         raise Misconfigured(f"AWS {service}: no region is set; set AWS_REGION, or a profile that has one") from exc
     except exceptions.BotoCoreError as exc:
         raise Misconfigured(f"AWS {service}: {_line(exc)}; check AWS_PROFILE and ~/.aws/config") from exc
+
+
+def ambient_region() -> str:
+    """Of the environment or the profile; "" if there is none."""
+    try:
+        return os.environ.get("AWS_REGION") or boto3.session.Session().region_name or ""
+    except exceptions.BotoCoreError:
+        return ""  # a profile that does not exist: `client` says so
 
 
 def failure(exc: BaseException) -> Failure:
@@ -127,7 +148,7 @@ def _of_answer(exc: exceptions.ClientError) -> Failure:
         trouble = Trouble.NO_ANSWER
     else:
         trouble = Trouble.REFUSED
-    return Failure(trouble, code, message)
+    return Failure(trouble, code, message, tuple(map(str, exc.response.get("resourceIds", ()))), exc.response)
 
 
 def _line(exc: BaseException) -> str:

@@ -18,6 +18,7 @@ from dispatcher.ports import Infrastructure, Store, Waker
 GROUP = "pushpool.infrastructure"
 
 INFRASTRUCTURE: Mapping[str, str] = {
+    "ecs:push": "adapters.infrastructure.ecs:open",
     "process": "adapters.infrastructure.process:open",
 }
 
