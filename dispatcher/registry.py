@@ -24,6 +24,7 @@ INFRASTRUCTURE: Mapping[str, str] = {
 
 STORES: Mapping[str, str] = {
     "sqlite": "adapters.stores.sqlite:open_store",
+    "dynamodb": "adapters.stores.dynamodb:open_store",
 }
 
 WAKERS: Mapping[str, str] = {

@@ -13,6 +13,8 @@ in its own class, so gaps can be searched for. An index that lags behind has to 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from dispatcher.ports import Store
@@ -20,7 +22,8 @@ from dispatcher.testing.racing import OpenStore
 from dispatcher.testing.store_cases.admissions import AdmissionCases
 from dispatcher.testing.store_cases.catalogue import CatalogueCases
 from dispatcher.testing.store_cases.entries import EntryCases
-from dispatcher.testing.store_cases.forgetting import ForgettingCases
+from dispatcher.testing.store_cases.forgetting import Forget, ForgettingCases
+from dispatcher.testing.store_cases.half_visible import HalfVisibleCases
 from dispatcher.testing.store_cases.listing import ListingCases
 from dispatcher.testing.store_cases.moves import MoveCases
 from dispatcher.testing.store_cases.owed import OwedCases
@@ -46,6 +49,7 @@ class StoreSuite(
     OwedCases,
     RateCases,
     RaceCases,
+    HalfVisibleCases,
 ):
     """The contract of `Store`, one test a sentence."""
 
@@ -56,3 +60,12 @@ class StoreSuite(
     @pytest.fixture
     def store(self, open_store: OpenStore) -> Store:
         return open_store()
+
+    @pytest.fixture
+    def forget(self, store: Store) -> Forget:
+        """What makes the store forget. Override it where the backend forgets by itself: do what it would have done."""
+
+        def purge(before: datetime, *, limit: int) -> int:
+            return store.purge(before, limit=limit)
+
+        return purge

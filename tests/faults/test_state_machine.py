@@ -7,7 +7,10 @@ import tempfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, ClassVar
+from uuid import uuid4
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -39,11 +42,14 @@ limits = st.one_of(st.none(), st.integers(0, 4))
 class Installation(RuleBasedStateMachine):
     """Several dispatchers, people, containers and a cloud on one store, one step at a time."""
 
+    def an_empty_store(self) -> Store:
+        return MemoryStore()
+
     @initialize()
     def open(self) -> None:
         self.folder = contextlib.ExitStack()
         path = Path(self.folder.enter_context(tempfile.TemporaryDirectory()))
-        clock, data = start_at(), MemoryStore()
+        clock, data = start_at(), self.an_empty_store()
 
         def open_store() -> Store:
             return data
@@ -126,8 +132,8 @@ class Installation(RuleBasedStateMachine):
 
     # containers and their cloud; words may be stale, doubled, of another container
 
-    @rule(pick=numbers, word=st.sampled_from(Word), impostor=st.booleans(), code=st.integers(0, 2))
-    def speak(self, pick: int, word: Word, impostor: bool, code: int) -> None:
+    @rule(pick=numbers, word=st.sampled_from(Word), impostor=st.booleans(), told=st.booleans(), code=st.integers(0, 2))
+    def speak(self, pick: int, word: Word, impostor: bool, told: bool, code: int) -> None:
         started = self.world.far.started()
         if not started:
             return
@@ -138,7 +144,7 @@ class Installation(RuleBasedStateMachine):
         before = self.store.get_run(start.run_id)
         with contextlib.suppress(PushpoolError):
             token = callbacks.authenticate(context, environment["PUSHPOOL_RUN_TOKEN"])
-            callbacks.say(context, token, StateWord(state=word, instance=instance, exit_code=code))
+            callbacks.say(context, token, StateWord(state=word, instance=instance, exit_code=code, signalled=told))
             callbacks.beat(context, token, instance)
         if before is not None and self._is_stale(before, start.attempt, word, instance):
             assert self.store.get_run(start.run_id) == before
@@ -243,3 +249,28 @@ Installation.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestInstallation = Installation.TestCase
+
+
+class InstallationOnDynamoDB(Installation):
+    """The same on DynamoDB Local; it takes ten times as long, so it is tried less often."""
+
+    client: ClassVar[Any] = None
+
+    def an_empty_store(self) -> Store:
+        from adapters.stores.dynamodb import DynamoStore
+        from adapters.stores.dynamodb.table import create_table
+
+        name = f"state-machine-{uuid4().hex[:12]}"
+        create_table(self.client, name, expiry=False)
+        return DynamoStore(name, client=self.client)
+
+
+@pytest.fixture
+def _dynamodb_for_the_machine(dynamodb: Any) -> None:
+    InstallationOnDynamoDB.client = dynamodb
+
+
+InstallationOnDynamoDB.TestCase.settings = settings(
+    Installation.TestCase.settings, max_examples=10, stateful_step_count=30
+)
+TestInstallationOnDynamoDB = pytest.mark.usefixtures("_dynamodb_for_the_machine")(InstallationOnDynamoDB.TestCase)

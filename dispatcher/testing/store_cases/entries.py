@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from dispatcher.errors import InvalidInput, RunChanged
-from dispatcher.ports import ActiveEntry, Store
+from dispatcher.ports import ActiveEntry, Move, Store
 from dispatcher.runs import FlowRun, Name, Slot, pool_limit, queue_limit
 from dispatcher.testing.builders import (
     NOW,
@@ -143,6 +144,20 @@ class EntryCases:
 
         assert [entry.run_id for entry in store.active(POOL)] == [holder.id]
         assert store.held(QUEUE) == {"1": holder.id, "2": run.id}
+
+    @pytest.mark.parametrize("leave", [end, retry], ids=["ended", "retried"])
+    def test_slots_that_another_holds_stay_with_it_when_the_run_goes(
+        self, store: Store, leave: Callable[[FlowRun], Move]
+    ) -> None:
+        holder = admitted(store, make_run(), slot="0", queue_slot="1")
+        run = without_entry(store, slot="0", queue_slot="1")
+        move = leave(run)
+
+        store.move(move)
+
+        assert store.get_run(run.id) == move.after
+        assert [entry.run_id for entry in store.active(POOL)] == [holder.id]
+        assert store.held(QUEUE) == {"1": holder.id}
 
     def test_of_a_run_that_is_not_as_given_nothing_is_put_back(self, store: Store) -> None:
         run = without_entry(store)

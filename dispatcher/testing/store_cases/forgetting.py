@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 import pytest
 
@@ -14,6 +15,12 @@ from dispatcher.testing.builders import NOW, POOL, admitted, cancel, end, make_r
 
 DAY = timedelta(days=1)
 WEEK = NOW + 7 * DAY
+
+
+class Forget(Protocol):
+    """Lets the store forget what expired before a moment: runs and keys, at most `limit`; how many there were."""
+
+    def __call__(self, before: datetime, *, limit: int) -> int: ...
 
 
 class ForgettingCases:
@@ -95,82 +102,82 @@ class ForgettingCases:
         with pytest.raises(RunChanged):
             store.delete_run(run)
 
-    def test_runs_are_forgotten_once_their_expiry_has_passed(self, store: Store) -> None:
+    def test_runs_are_forgotten_once_their_expiry_has_passed(self, store: Store, forget: Forget) -> None:
         runs = [admitted(store, make_run()) for _ in range(3)]
         for run, days in zip(runs, (1, 2, 3), strict=True):
             store.move(end(run, expires_at=NOW + days * DAY))
 
-        assert store.purge(NOW + 2 * DAY, limit=10) == 1
+        assert forget(NOW + 2 * DAY, limit=10) == 1
 
         assert set(store.get_runs([run.id for run in runs])) == {runs[1].id, runs[2].id}
         assert store.request(runs[0].id, 1) is None
-        assert store.purge(NOW + 2 * DAY, limit=10) == 0
+        assert forget(NOW + 2 * DAY, limit=10) == 0
 
-    def test_expiry_is_an_instant_whatever_the_zone(self, store: Store) -> None:
+    def test_expiry_is_an_instant_whatever_the_zone(self, store: Store, forget: Forget) -> None:
         there = timezone(timedelta(hours=13))
         store.move(cancel(store.create_run(make_run())))
         expiry = NOW + 30 * DAY
 
-        assert store.purge(expiry.astimezone(there), limit=10) == 0
-        assert store.purge((expiry + timedelta(seconds=1)).astimezone(there), limit=10) == 1
+        assert forget(expiry.astimezone(there), limit=10) == 0
+        assert forget((expiry + timedelta(seconds=1)).astimezone(there), limit=10) == 1
 
-    def test_no_more_is_forgotten_than_asked_for(self, store: Store) -> None:
+    def test_no_more_is_forgotten_than_asked_for(self, store: Store, forget: Forget) -> None:
         for _ in range(5):
             store.move(cancel(store.create_run(make_run())))
 
-        forgotten = [store.purge(NOW + 31 * DAY, limit=2) for _ in range(4)]
+        forgotten = [forget(NOW + 31 * DAY, limit=2) for _ in range(4)]
 
         assert forgotten == [2, 2, 1, 0]
         assert store.runs(RunFilter()).items == ()
 
-    def test_runs_without_an_expiry_stay(self, store: Store) -> None:
+    def test_runs_without_an_expiry_stay(self, store: Store, forget: Forget) -> None:
         waiting, active = store.create_run(make_run()), admitted(store, make_run())
 
-        assert store.purge(NOW + 36500 * DAY, limit=10) == 0
+        assert forget(NOW + 36500 * DAY, limit=10) == 0
 
         assert set(store.get_runs([waiting.id, active.id])) == {waiting.id, active.id}
 
-    def test_a_retried_run_whose_expiry_was_cleared_stays(self, store: Store) -> None:
+    def test_a_retried_run_whose_expiry_was_cleared_stays(self, store: Store, forget: Forget) -> None:
         over = end(admitted(store, make_run()), expires_at=NOW + DAY)
         store.move(over)
         again = retry(over.after, actor=Actor.USER)
         store.move(again)
 
-        assert store.purge(NOW + 2 * DAY, limit=10) == 0
+        assert forget(NOW + 2 * DAY, limit=10) == 0
 
         assert store.get_run(again.after.id) == again.after
 
-    def test_an_expiry_may_be_put_off(self, store: Store) -> None:
+    def test_an_expiry_may_be_put_off(self, store: Store, forget: Forget) -> None:
         over = end(admitted(store, make_run()), expires_at=NOW + DAY)
         store.move(over)
         store.move(Move(over.after, amended(over.after, expires_at=NOW + 3 * DAY)))
 
-        assert store.purge(NOW + 2 * DAY, limit=10) == 0
-        assert store.purge(NOW + 4 * DAY, limit=10) == 1
+        assert forget(NOW + 2 * DAY, limit=10) == 0
+        assert forget(NOW + 4 * DAY, limit=10) == 1
 
-    def test_a_key_is_kept_until_its_time_and_then_forgotten(self, store: Store) -> None:
+    def test_a_key_is_kept_until_its_time_and_then_forgotten(self, store: Store, forget: Forget) -> None:
         first = store.create_run(make_run(idempotency_key="k"), keep_key_until=WEEK)
         second = make_run(idempotency_key="k")
 
-        assert store.purge(WEEK, limit=10) == 0
+        assert forget(WEEK, limit=10) == 0
         assert store.create_run(second, keep_key_until=WEEK) == first
 
-        assert store.purge(WEEK + timedelta(microseconds=1), limit=10) == 1
+        assert forget(WEEK + timedelta(microseconds=1), limit=10) == 1
         assert store.create_run(second, keep_key_until=WEEK + 7 * DAY) == second
         assert store.get_runs([first.id, second.id]) == {first.id: first, second.id: second}
 
-    def test_the_key_of_a_forgotten_run_is_free(self, store: Store) -> None:
+    def test_the_key_of_a_forgotten_run_is_free(self, store: Store, forget: Forget) -> None:
         run = store.create_run(make_run(idempotency_key="k"), keep_key_until=NOW + 60 * DAY)
         store.move(cancel(run))
-        store.purge(NOW + 31 * DAY, limit=10)
+        forget(NOW + 31 * DAY, limit=10)
         second = make_run(idempotency_key="k")
 
         assert store.create_run(second, keep_key_until=WEEK) == second
 
-    def test_a_run_that_is_parked_and_active_by_turns_is_never_forgotten(self, store: Store) -> None:
+    def test_a_run_that_is_parked_and_active_by_turns_is_never_forgotten(self, store: Store, forget: Forget) -> None:
         run = store.create_run(make_run())
         move = park(run)
         store.move(move)
 
-        assert store.purge(NOW + 36500 * DAY, limit=10) == 0
+        assert forget(NOW + 36500 * DAY, limit=10) == 0
         assert store.get_run(run.id) == move.after

@@ -1,0 +1,115 @@
+"""What is owed to the outside, and what may still be called of a cloud."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+
+from adapters.stores.dynamodb.actions import ABSENT, PRESENT, STAMP, Action, delete, new_stamp, put, update
+from adapters.stores.dynamodb.calls import ConditionLost, Table
+from adapters.stores.dynamodb.keys import LAST, budget_key, instant, moment, owed_key, owed_partition
+from adapters.stores.dynamodb.table import DUE_RANGE, HASH, RANGE
+from adapters.stores.dynamodb.values import Item, item, json_text
+from dispatcher.errors import StoreUnavailable
+from dispatcher.ports import OutboxEntry, Rate
+
+_NEARLY = 1e-9  # ten refills of a tenth are one call, whatever floats make of it
+_TRIES = 30  # to spend of a budget that others spend of
+
+
+def new(entry: OutboxEntry) -> Action:
+    """The entry, unless its id exists."""
+    key = owed_key(entry.id)
+    due_at = moment(entry.due_at, "due_at")
+    body = json_text(entry.body, f"outbox entry {entry.id}")
+    sent = item(
+        pk=key[0], sk=key[1], due_pk=owed_partition(entry.pool), due_sk=f"{due_at}#{entry.id}",
+        kind=entry.kind, pool=entry.pool, run=entry.run_id, tries=entry.tries, body=body, **{STAMP: new_stamp()},
+    )  # fmt: skip
+    return put(sent, ABSENT)
+
+
+def put_new(table: Table, entry: OutboxEntry) -> bool:
+    try:
+        table.write(new(entry))
+    except ConditionLost:
+        return False
+    return True
+
+
+def due(table: Table, pool: str, before: datetime, limit: int) -> Sequence[OutboxEntry]:
+    until = moment(before, "before")
+    rows = table.query(
+        f"#due_pk = :due_pk AND #{DUE_RANGE} <= :until",
+        {"due_pk": owed_partition(pool), "until": until + LAST},
+        index=True, page=limit,
+    )  # fmt: skip
+    found: list[Item] = []
+    while some := [(row[HASH], row[RANGE]) for row in islice(rows, limit - len(found))]:
+        # The index may be behind: what counts is the entry itself.
+        there = table.get_all(some)
+        found += [there[key] for key in some if key in there and there[key][DUE_RANGE] <= until + LAST]
+    return [_entry(each) for each in sorted(found, key=lambda each: str(each[DUE_RANGE]))]
+
+
+def _entry(found: Item) -> OutboxEntry:
+    time, _, entry_id = found[DUE_RANGE].partition("#")
+    return OutboxEntry(
+        id=entry_id,
+        kind=found["kind"],
+        pool=found["pool"],
+        run_id=found["run"],
+        due_at=instant(time),
+        body=json.loads(found["body"]),
+        tries=found["tries"],
+    )
+
+
+def settle(table: Table, entry: OutboxEntry, again_at: datetime | None) -> None:
+    key = owed_key(entry.id)
+    if again_at is None:
+        table.write(delete(key))
+        return
+    due_sort = f"{moment(again_at, 'again_at')}#{entry.id}"
+    change = f"SET #{DUE_RANGE} = :due_sk, #tries = :tries"
+    try:
+        table.write(update(key, change, PRESENT, due_sk=due_sort, tries=entry.tries + 1))
+    except ConditionLost:
+        return  # it is gone and stays gone
+
+
+def spend(table: Table, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+    """Each rate is a bucket of `burst` calls: how many are left, and when that was."""
+    moment(now, "now")
+    key = budget_key(budget)
+    for _ in range(_TRIES):
+        stored = table.get(key)
+        saved: list[tuple[float, str]] = json.loads(stored["levels"]) if stored else []
+        full = [(float(rate.burst), moment(now, "now")) for rate in rates[len(saved) :]]
+        levels = [_refilled(rate, *level, now) for rate, level in zip(rates, [*saved, *full], strict=False)]
+        taken = max(0, min([wanted, *(int(left + _NEARLY) for left, _ in levels)]))
+        if not taken:
+            return 0
+        text = json.dumps([(max(0.0, left - taken), since) for left, since in levels])
+        if _saved(table, budget, text, stored):
+            return taken
+    raise StoreUnavailable(f"rate budget {budget!r}: too many others spend of it; try again")
+
+
+def _saved(table: Table, budget: str, levels: str, stored: Item | None) -> bool:
+    key = budget_key(budget)
+    sent = item(pk=key[0], sk=key[1], levels=levels, **{STAMP: new_stamp()})
+    action = put(sent, ABSENT) if stored is None else put(sent, f"#{STAMP} = :was", was=stored[STAMP])
+    try:
+        table.write(action)
+    except ConditionLost:
+        return False
+    return True
+
+
+def _refilled(rate: Rate, left: float, since: str, now: datetime) -> tuple[float, str]:
+    """The level at `now`. A caller whose clock is behind finds it as it was."""
+    seconds = max(0.0, (now - instant(since)).total_seconds())
+    return min(float(rate.burst), left + seconds * rate.per_second), max(moment(now, "now"), since)
