@@ -1,0 +1,188 @@
+"""An installation made by the Terraform example on an AWS account of this machine, and used as people use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from ruamel.yaml import YAML
+
+from dispatcher.testing.servers.aws_account import AwsAccount
+from dispatcher.testing.servers.front_door import front_door
+from dispatcher.testing.terraform import EXAMPLE, Terraform, terraform
+
+ROOT = Path(__file__).parents[3]
+Json = dict[str, Any]
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+# What a deployment's container does; its image has Python and the runner.
+DEPLOYMENTS: Mapping[str, Json] = {
+    "hello": {"command": ["python3", "-c", "import os; print('hello', os.environ['PUSHPOOL_PARAMETERS'])"]},
+    "fails": {"command": ["python3", "-c", "print('no such table'); raise SystemExit(3)"]},
+    "slow": {"command": ["python3", "-c", "import time; time.sleep(120)"]},
+    "missing": {"command": ["true"], "image": "pushpool-test/not-there:1"},
+    "bare": {"command": ["sh", "-c", "exit 4"], "job_variables": {"runner": False}},
+}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What Terraform made, by its outputs; `environment` is that of somebody with an admin's key."""
+
+    account: AwsAccount
+    outputs: Mapping[str, Any]
+    folder: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def table(self) -> str:
+        return str(self.outputs["table_name"])
+
+    def pushpool(self, *words: str, **environment: str) -> str:
+        """What the command says."""
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("pushpool")), *words], cwd=self.folder, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, env={**self.environment, **environment},
+        )  # fmt: skip
+        assert done.returncode == 0, f"pushpool {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def http(self, method: str, path: str, body: Json | None = None, *, key: str | None = None) -> httpx.Response:
+        key = self.environment["PUSHPOOL_API_KEY"] if key is None else key
+        headers = {"Authorization": f"Bearer {key}"}
+        url = f"{self.environment['PUSHPOOL_API_URL']}{path}"
+        return httpx.request(method, url, json=body, headers=headers, timeout=60)
+
+    def start(self, deployment: str, **form: Any) -> str:
+        """The id of a new run."""
+        made = self.http("POST", f"/v1/deployments/{deployment}/runs", form)
+        assert made.status_code == 201, made.text
+        return str(made.json()["id"])
+
+    def run(self, run_id: str) -> Json:
+        shown = self.http("GET", f"/v1/runs/{run_id}")
+        assert shown.status_code == 200, shown.text
+        found: Json = shown.json()
+        return found
+
+    def until(self, run_id: str, is_so: Callable[[Json], bool], *, seconds: float = 90) -> Json:
+        """The run as soon as it is so."""
+        end = time.monotonic() + seconds
+        while not is_so(run := self.run(run_id)):
+            assert time.monotonic() < end, f"not so after {seconds:g} s: {json.dumps(run, indent=1)}\n{self.said()}"
+            time.sleep(0.2)
+        return run
+
+    def ended(self, run_id: str, *, seconds: float = 90) -> Json:
+        return self.until(run_id, lambda run: run["state_type"] in ENDED, seconds=seconds)
+
+    def running(self, run_id: str) -> Json:
+        return self.until(run_id, lambda run: run["state_type"] == "RUNNING")
+
+    def requests(self, run_id: str) -> list[Json]:
+        """The RunTask calls for that run."""
+        return [each for each in self.account.run_task_requests() if f"/{run_id}/" in str(each.get("startedBy"))]
+
+    def tasks(self, run_id: str) -> list[Json]:
+        """The tasks that were really started for that run, as ECS describes them."""
+        ecs, cluster = self.account.client("ecs"), self.cluster
+        started = {str(each["startedBy"]) for each in self.requests(run_id)}
+        arns: list[str] = []
+        for each in started:
+            for status in ("RUNNING", "STOPPED"):
+                arns += ecs.list_tasks(cluster=cluster, startedBy=each, desiredStatus=status)["taskArns"]
+        found = ecs.describe_tasks(cluster=cluster, tasks=list(dict.fromkeys(arns)))["tasks"] if arns else []
+        return list(found)
+
+    @property
+    def cluster(self) -> str:
+        pools = YAML(typ="safe").load(self.outputs["work_pools"])["work_pools"]
+        return str(pools["fargate"]["variables"]["cluster"])
+
+    def said(self, function: str = "dispatch") -> str:
+        """The end of a function's log."""
+        logs = self.account.client("logs")
+        group = f"/aws/lambda/{self.outputs['function_names'][function]}"
+        events = logs.filter_log_events(logGroupName=group).get("events", [])
+        return "\n".join(str(each["message"]).rstrip() for each in events[-60:])
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip, as `make package-aws` builds it."""
+    dist = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(dist), str(ROOT)]
+    for command in (build, [sys.executable, str(ROOT / "infra/aws/package.py"), "--dist", str(dist)]):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    (found,) = dist.glob("pushpool-aws-*.zip")
+    return found
+
+
+@pytest.fixture(scope="session")
+def installation(
+    aws_account: AwsAccount, package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """From an empty account to a registered deployment, as the README's page tells; and away again."""
+    folder = tmp_path_factory.mktemp("installation")
+    with ExitStack() as opened:
+        door = opened.enter_context(front_door())
+        made = terraform(folder)
+        outputs = opened.enter_context(applied(made, aws_account, package, door.url))
+        api = urlsplit(find_api(aws_account))
+        door.lead_to(urlsplit(aws_account.endpoint).port or 0, api.netloc)
+        yield used(Installation(aws_account, outputs, folder, shell(aws_account, folder, door.url)))
+
+
+def find_api(account: AwsAccount) -> str:
+    (api,) = account.client("apigatewayv2").get_apis()["Items"]
+    port = urlsplit(account.endpoint).port
+    return f"http://{api['ApiId']}.execute-api.localhost:{port}"
+
+
+@contextmanager
+def applied(made: Terraform, account: AwsAccount, package: Path, url: str) -> Iterator[Mapping[str, Any]]:
+    """The example's outputs; when the block ends nothing is left."""
+    variables = {"region": account.environment["AWS_REGION"], "package": str(package), "public_url": url,
+                 "keep_data": "false"}  # fmt: skip
+    environment = {**account.environment, **{f"TF_VAR_{name}": value for name, value in variables.items()}}
+    try:
+        made(EXAMPLE, "apply", "-input=false", "-auto-approve", environment=environment)
+        said = json.loads(made(EXAMPLE, "output", "-json", environment=environment))
+        yield {name: each["value"] for name, each in said.items()}
+    finally:
+        made(EXAMPLE, "destroy", "-input=false", "-auto-approve", environment=environment)
+        assert made(EXAMPLE, "state", "list", environment=environment).strip() == ""
+
+
+def shell(account: AwsAccount, folder: Path, url: str) -> dict[str, str]:
+    """Whoever has the account's credentials, and nothing else of this machine's."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, **account.environment, "PUSHPOOL_HOME": str(folder / "home"), "PUSHPOOL_API_URL": url}
+
+
+def used(new: Installation) -> Installation:
+    """With an admin's key, the pool that Terraform wrote, and deployments."""
+    store = f"dynamodb://{new.table}"
+    made = json.loads(
+        new.pushpool(
+            "api-key", "create", "admin", "--scope", "admin", "--json", PUSHPOOL_STORE=store, PUSHPOOL_API_URL=""
+        )
+    )
+    ours = Installation(new.account, new.outputs, new.folder, {**new.environment, "PUSHPOOL_API_KEY": made["key"]})
+    deployments = {name: {"pool": "fargate", "image": new.account.image, **form} for name, form in DEPLOYMENTS.items()}
+    text = f"{new.outputs['work_pools']}\n{json.dumps({'deployments': deployments})[1:-1]}\n"
+    (new.folder / "pushpool.yaml").write_text(text, encoding="utf-8")
+    ours.pushpool("apply", "-f", "pushpool.yaml", "--yes")
+    return ours
