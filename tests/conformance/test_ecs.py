@@ -67,7 +67,7 @@ class Account:
 
     def started(self, run_id: str) -> int:
         details = [event["detail"] for event in self.account.events()]
-        return len({each["taskArn"] for each in details if each["startedBy"].startswith(f"pushpool/{run_id}/")})
+        return len({each["taskArn"] for each in details if each.get("startedBy", "").startswith(f"pushpool/{run_id}/")})
 
     def unknown_handle(self) -> str:
         return f"arn:aws:ecs:{self.region}:123456789012:task/{self.cluster}/{'0' * 32}"

@@ -44,8 +44,10 @@ def installed(app: ModuleType, context: Context, monkeypatch: pytest.MonkeyPatch
     http: Any = sys.modules["chalicelib.http"]
     monkeypatch.setattr(parts, "context", lambda: context)
     monkeypatch.setattr(parts, "told", settings.read)
-    monkeypatch.setattr(log, "level", logging.DEBUG)
+    level = log.level
+    log.setLevel(logging.DEBUG)
     for kept in (http._api, parts.dispatcher, parts.figures):
         kept.cache_clear()
     yield
     parts.dispatcher().close()
+    log.setLevel(level)
