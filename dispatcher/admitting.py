@@ -20,10 +20,12 @@ from dispatcher.feeds import Feeds
 from dispatcher.limits import Held, nameless
 from dispatcher.logs import log
 from dispatcher.materialise import WAKE_AHEAD
+from dispatcher.pacing import Pace
 from dispatcher.pools import WorkPool, WorkQueue
-from dispatcher.ports import ActiveEntry, Admission, Infrastructure, Move, Rate
+from dispatcher.ports import ActiveEntry, Admission, Infrastructure, Move
 from dispatcher.rendering import Place, admission
 from dispatcher.runs import (
+    LATE_AFTER,
     Actor,
     FlowRun,
     Name,
@@ -31,6 +33,7 @@ from dispatcher.runs import (
     StateType,
     Stop,
     StopReason,
+    Target,
     deployment_limit,
     moved,
 )
@@ -71,6 +74,7 @@ class Admitted:
     refusals: int = 0
     come_back: datetime | None = None
     more: bool = False
+    queues: Sequence[str] | None = None  # those that may have late runs, if that was seen
 
     def by(self, at: datetime | None) -> None:
         if at is not None and (self.come_back is None or at < self.come_back):
@@ -108,24 +112,23 @@ class Admitter:
         self._selection = selection
         self._until = until - infrastructure.traits.submit_deadline
         self._room = room
-        self._paced = paced
-        self._rates = infrastructure.traits.rates.get("submit", ())
-        self._budget: str | None = None
-        self._refilled_at: datetime | None = None  # when the cloud's budget has something worth while again
+        self._pace = Pace(context, infrastructure.traits.rates.get("submit", ()), waits=paced)
+        self._target: Target | None = None  # where this pool's runs go, once one was rendered
         self._result = Admitted()
         self._held = Held([])
         self._carried: list[str] = []
         self._more_parked = False
         self._count_before = 0  # admitted when parked runs were last looked at
 
-    def admit(self, pool: str, entries: Sequence[ActiveEntry]) -> Admitted:
-        """Admit what may start, hand it to the submitter, and see to what may not."""
+    def admit(self, pool: WorkPool, entries: Sequence[ActiveEntry]) -> Admitted:
+        """Admit what may start, hand it to the submitter, and see to what may not. The pool is as it was just read."""
         self._held = Held(list(entries))
-        catalogue = self._catalogue(pool)
+        catalogue = self._catalogue_of(pool)
         if catalogue is None:
             return self._result
         now = self._context.clock.now()
-        feeds = Feeds(self._store, pool, due_before(catalogue.pool, now), now + WAKE_AHEAD)
+        feeds = Feeds(self._store, pool.name, due_before(catalogue.pool, now), now + WAKE_AHEAD)
+        names = [queue.name for queue in catalogue.queues]
         self._carried = self._parked(catalogue)
         while catalogue is not None and self._goes_on():
             candidates = self._candidates(catalogue, feeds)
@@ -133,8 +136,10 @@ class Admitter:
                 break
             self._round(catalogue, candidates)
             self._let_refill()
-            catalogue = self._catalogue(pool)
+            catalogue = self._catalogue(pool.name)
         self._result.by(self._wake_time(feeds, catalogue))
+        if self._selection is EVERYTHING:
+            self._result.queues = [name for name in names if not feeds.is_punctual(name, now - LATE_AFTER)]
         return self._result
 
     def _goes_on(self) -> bool:
@@ -164,11 +169,14 @@ class Admitter:
     def _catalogue(self, name: str) -> _Catalogue | None:
         """The pool and its queues as they are now; None if nothing may be admitted."""
         pool = records.read(self._store, WorkPool, name)
-        if pool is None or pool.paused or pool.deleted:
+        return self._catalogue_of(pool) if pool is not None else None
+
+    def _catalogue_of(self, pool: WorkPool) -> _Catalogue | None:
+        if pool.paused or pool.deleted:
             return None
         if self._selection.prefetch_seconds is not None:
             pool = replace(pool, prefetch_seconds=self._selection.prefetch_seconds)
-        queues = [q for q in records.queues_of(self._store, name) if self._selection.has(q.name)]
+        queues = [q for q in records.queues_of(self._store, pool.name) if self._selection.has(q.name)]
         return _Catalogue(pool, queues)
 
     def _candidates(self, catalogue: _Catalogue, feeds: Feeds) -> list[FlowRun]:
@@ -178,7 +186,7 @@ class Admitter:
         if free is not None and not free:
             return []
         open_queues = [q for q in catalogue.queues if not q.paused and self._queue_has_room(pool, q)]
-        want = 2 * BATCH if self._rates else WANT  # where a rate is held, more would be read again and again
+        want = 2 * BATCH if self._pace.is_limited else WANT  # where a rate is held, more would be read again and again
         want = want if free is None else min(want, len(free))
         while True:
             missing = want - len(self._carried)
@@ -318,32 +326,23 @@ class Admitter:
 
     def _within_rate(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> Sequence[Pair]:
         """As many as the cloud allows to be started now; the others' turn comes when the budget has filled up."""
-        budget = self._budget_of(pairs, catalogue, now) if self._rates else None
-        if budget is None:
+        target = self._target_of(pairs, catalogue, now) if self._pace.is_limited else None
+        if target is None:
             return pairs
-        granted = self._store.spend(budget, len(pairs), self._rates, now)
-        if granted < len(pairs):
-            self._carried += [run.id for run, _ in pairs[granted:]]
-            self._refilled_at = now + timedelta(seconds=_refill_seconds(self._rates))
+        granted = self._pace.granted(target, len(pairs), now)
+        self._carried += [run.id for run, _ in pairs[granted:]]
         return pairs[:granted]
 
-    def _budget_of(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> str | None:
-        """One for all that goes to one account and region; where that is, a request tells. None: none can be made."""
-        for run, slots in pairs if self._budget is None else ():
-            with suppress(Exception):  # `_rendered` says what is wrong with it
-                target = admission(run, slots, self._place(run, catalogue), now).request.target
-                self._budget = f"{target.type}/{target.account}/{target.region}/submit"
+    def _target_of(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> Target | None:
+        """None: no request can be made of any of them; `_rendered` says why."""
+        for run, slots in pairs if self._target is None else ():
+            with suppress(Exception):
+                self._target = admission(run, slots, self._place(run, catalogue), now).request.target
                 break
-        return self._budget
+        return self._target
 
     def _let_refill(self) -> None:
-        """Wait for the cloud's budget, or leave the rest to a pass that may."""
-        at, self._refilled_at = self._refilled_at, None
-        if at is None:
-            return
-        if self._paced:
-            self._context.sleep(max(0.0, (min(at, self._until) - self._context.clock.now()).total_seconds()))
-        else:
+        if (at := self._pace.let_refill(self._until)) is not None:
             self._result.by(at)
             self._result.refusals = REFUSALS + 1
 
@@ -378,11 +377,6 @@ class Admitter:
             if read is None or read.version != deployment.version:
                 return False
         return True
-
-
-def _refill_seconds(rates: Sequence[Rate]) -> float:
-    """Until one call is allowed, or in a second's time several are: before a burst's worth is back and runs over."""
-    return max(max(1.0, min(0.75 * rate.burst, rate.per_second)) / rate.per_second for rate in rates)
 
 
 def _parked_run(run: FlowRun, reason: str, now: datetime) -> FlowRun:

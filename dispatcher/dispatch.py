@@ -53,16 +53,17 @@ class Dispatcher:
     def tick(self, *, until: datetime, pools: Iterable[str] = (), selection: Selection = EVERYTHING) -> list[Pass]:
         """Everything there is to do now, in every pool or in those named."""
         self.prepare(until)
-        names = list(pools) or [pool.name for pool in records.each(self.context.store, WorkPool)]
-        passes = [self._shielded(name, until, selection) for name in names]
+        wanted: Iterable[str | WorkPool] = list(pools) or list(records.each(self.context.store, WorkPool))
+        passes = [self._shielded(pool, until, selection) for pool in wanted]
         self.forget()
         return passes
 
-    def _shielded(self, name: str, until: datetime, selection: Selection) -> Pass:
+    def _shielded(self, pool: str | WorkPool, until: datetime, selection: Selection) -> Pass:
         """A pass that goes wrong does not hold up those over other pools."""
         try:
-            return self.over(name, until=until, selection=selection)
+            return self.over(pool, until=until, selection=selection)
         except Exception:  # noqa: BLE001  # the boundary between pools: what went wrong is in the log
+            name = pool if isinstance(pool, str) else pool.name
             log.exception("pass failed", extra={"pool": name})
             return Pass(name)
 
@@ -84,13 +85,20 @@ class Dispatcher:
                 log.exception("preparation failed", extra={"work": work.__name__})
 
     def over(
-        self, name: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0, paced: bool = False
+        self,
+        which: str | WorkPool,
+        *,
+        until: datetime,
+        selection: Selection = EVERYTHING,
+        hops: int = 0,
+        paced: bool = False,
     ) -> Pass:
-        """One pass over one pool."""
+        """One pass over one pool, by its name or as it was just read."""
         store, now = self.context.store, self.context.clock.now()
-        pool = records.read(store, WorkPool, name)
+        pool = records.read(store, WorkPool, which) if isinstance(which, str) else which
         if pool is None:
-            return Pass(name)
+            return Pass(str(which))
+        name = pool.name
         try:
             infrastructure = self.context.infrastructure(pool.type)
         except AdapterUnavailable as exc:
@@ -104,8 +112,8 @@ class Dispatcher:
             entries = store.active(name)
         submitter = Submitter(self.context, infrastructure, self._threads_of(pool, infrastructure))
         make = partial(Admitter, self.context, infrastructure, submitter, selection, until=until, paced=paced)
-        admitted = Admitted() if pool.deleted else self._admitted(make, pulse, entries, now)
-        if self._afterwards(pool, is_first_this_minute=pulse.last_pass == now, until=until):
+        admitted = Admitted() if pool.deleted else self._admitted(make, pool, pulse, entries, now)
+        if self._afterwards(pool, admitted, is_first_this_minute=pulse.last_pass == now, until=until):
             admitted.by(now)
         if pulse.circuit is not None or submitter.unavailable is not None:
             admitted.by(self._circuit_until(name))
@@ -114,22 +122,27 @@ class Dispatcher:
         return self._finish(name, admitted, submitter.accepted, entries, hops)
 
     def _admitted(
-        self, make: Callable[..., Admitter], pulse: PoolPulse, entries: Sequence[ActiveEntry], now: datetime
+        self,
+        make: Callable[..., Admitter],
+        pool: WorkPool,
+        pulse: PoolPulse,
+        entries: Sequence[ActiveEntry],
+        now: datetime,
     ) -> Admitted:
         """What was admitted and submitted, as far as the pool's circuit allows."""
         admit, room = pulses.may_admit(self.context.store, pulse, now)
         if not admit:
             return Admitted()
         admitter = make(room=room)
-        admitted = admitter.admit(pulse.pool, entries)
+        admitted = admitter.admit(pool, entries)
         admitter.submitter.drain()
-        self._circuit(pulse.pool, admitter.submitter, probed=room is not None)
+        self._circuit(pool.name, admitter.submitter, probed=room is not None)
         return admitted
 
-    def _afterwards(self, pool: WorkPool, *, is_first_this_minute: bool, until: datetime) -> bool:
+    def _afterwards(self, pool: WorkPool, admitted: Admitted, *, is_first_this_minute: bool, until: datetime) -> bool:
         """True if there is more of it to do at once."""
         if is_first_this_minute:
-            notice_late(self.context, pool.name)
+            notice_late(self.context, pool.name, admitted.queues)
         is_more = outbox.work_off(self.context, pool.name, until=until)
         if pool.deleted:
             draining.drain(self.context, pool, until=until)

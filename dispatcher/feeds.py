@@ -14,7 +14,7 @@ PAGE = 100
 
 @dataclass(slots=True)
 class Feed:
-    """One queue's due index, from the oldest on. `next_due`: the first that is not due yet."""
+    """One queue's due index, from the `oldest` on. `next_due`: the first that is not due yet."""
 
     store: Store
     pool: str
@@ -24,6 +24,7 @@ class Feed:
     after: str | None = None
     is_over: bool = False
     next_due: datetime | None = None
+    oldest: datetime | None = None
 
     def page(self) -> list[Candidate]:
         """The next candidates; one read serves both what is due and when to come back."""
@@ -31,6 +32,8 @@ class Feed:
             return []
         page = self.store.due(self.pool, self.queue, self.look_until, after=self.after, limit=PAGE)
         due = [item for item in page.items if item.due_at <= self.due_before]
+        if self.after is None and page.items:
+            self.oldest = page.items[0].due_at
         if len(due) < len(page.items):
             self.next_due = page.items[len(due)].due_at
         self.after = page.after
@@ -62,6 +65,11 @@ class Feeds:
             if len(found) >= want:
                 break
         return found
+
+    def is_punctual(self, queue: str, moment: datetime) -> bool:
+        """Whether it was read, and held nothing that had been due by then."""
+        feed = self.feeds.get(queue)
+        return feed is not None and (feed.oldest is None or feed.oldest > moment)
 
     @property
     def next_due(self) -> datetime | None:

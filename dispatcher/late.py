@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dispatcher import records
 from dispatcher.context import Context
 from dispatcher.ends import notice
@@ -13,12 +15,14 @@ LOOKED_AT = 20  # the oldest of each queue
 BATCH = 100
 
 
-def notice_late(context: Context, pool: str) -> None:
-    """Of each queue the oldest LOOKED_AT are counted, and told."""
+def notice_late(context: Context, pool: str, queues: Sequence[str] | None = None) -> None:
+    """Of each queue, or of those named, the oldest LOOKED_AT are counted, and told."""
+    if queues is None:
+        queues = [queue.name for queue in records.queues_of(context.store, pool)]
     now = context.clock.now()
     late: list[Candidate] = []
-    for queue in records.queues_of(context.store, pool):
-        late += context.store.due(pool, queue.name, now - LATE_AFTER, limit=LOOKED_AT).items
+    for queue in queues:
+        late += context.store.due(pool, queue, now - LATE_AFTER, limit=LOOKED_AT).items
     if not late:
         return
     overdue = now - min(item.due_at for item in late)
