@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -78,6 +80,9 @@ _LOCAL_CREDENTIALS = (
 )
 
 
+_MAKING = Lock()  # a session makes one client at a time (boto3, "Multithreading or multiprocessing with sessions")
+
+
 def client(
     service: str,
     *,
@@ -103,17 +108,30 @@ def client(
     # botocore reads AWS_DEFAULT_REGION alone; every other SDK and AWS's own documents say AWS_REGION.
     region_name = region or os.environ.get("AWS_REGION") or None
     try:
-        return boto3.session.Session(region_name=region_name).client(service, config=config)
+        with _MAKING:
+            return _session(_ambience()).client(service, region_name=region_name, config=config)
     except exceptions.NoRegionError as exc:
         raise Misconfigured(f"AWS {service}: no region is set; set AWS_REGION, or a profile that has one") from exc
     except exceptions.BotoCoreError as exc:
         raise Misconfigured(f"AWS {service}: {_line(exc)}; check AWS_PROFILE and ~/.aws/config") from exc
 
 
+@lru_cache(maxsize=1)
+def _session(ambience: tuple[tuple[str, str], ...]) -> Any:
+    """One for all clients of one environment: it reads botocore's loaders, profiles and credentials once."""
+    del ambience
+    return boto3.session.Session()
+
+
+def _ambience() -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+
+
 def ambient_region() -> str:
     """Of the environment or the profile; "" if there is none."""
     try:
-        return os.environ.get("AWS_REGION") or boto3.session.Session().region_name or ""
+        with _MAKING:
+            return os.environ.get("AWS_REGION") or _session(_ambience()).region_name or ""
     except exceptions.BotoCoreError:
         return ""  # a profile that does not exist: `client` says so
 
