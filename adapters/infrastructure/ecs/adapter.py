@@ -48,8 +48,9 @@ TRAITS = Traits(
     submit_deadline=timedelta(seconds=30),
     # ECS itself gives up on a task without capacity after about 30 minutes, and says why.
     start_deadline=timedelta(minutes=35),
-    # Developer guide, "Fargate throttling quotas"; one for all, since one account's budget is shared by its pools.
-    rates={"submit": (Rate(20, 20),)},
+    # Developer guide, "Fargate throttling quotas": 20 a second, and no more at once. A little under both leaves room for
+    # calls that bunch up on their way. One for all, since one account's budget is shared by its pools.
+    rates={"submit": (Rate(12, 19.5),)},
     parallel=PARALLEL,
     pushes_events=True,
     # In JSON within JSON they may become twice as long, and longer with much that is not ASCII.
