@@ -57,7 +57,7 @@ _THROTTLES = frozenset(
     {
         "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException",
         "TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException",
-        "RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "SlowDown",
+        "RequestLimitExceeded", "BandwidthLimitExceeded", "RequestThrottled", "SlowDown",
         "PriorRequestNotComplete", "EC2ThrottledException", "ThroughputExceeded",
     }
 )  # fmt: skip

@@ -21,7 +21,7 @@ from dispatcher.ports import Event, Infrastructure, Move
 from dispatcher.rendering import TOKEN_GRACE
 from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, Stop, StopReason, moved, with_attempt
 from dispatcher.tokens import RunToken
-from dispatcher.watch import end_of_life
+from dispatcher.watch import LOOK_AHEAD, end_of_life
 
 TRIES = 8  # to apply a word to a run that others change
 RENEW_BEFORE = timedelta(days=1)
@@ -156,7 +156,7 @@ def _moved(context: Context, move: Move) -> None:
         context.waker.wake(run.pool)
         if run.state.type is StateType.SCHEDULED and run.due_at > context.clock.now():
             context.waker.wake(run.pool, run.due_at)
-    elif move.check_at is not None:
+    elif move.check_at is not None and move.check_at <= context.clock.now() + LOOK_AHEAD:
         context.waker.wake(run.pool, move.check_at)
 
 
@@ -174,6 +174,9 @@ def beat(context: Context, token: RunToken, instance: str) -> Mapping[str, Any]:
     kept = context.store.beat(run.slots[0], run.id, run.attempt, heard_at=now, check_at=check_at)
     if not kept:
         _repair(context, run, token, check_at)
+    elif (fresh := _run_of(context, token)).state.type is StateType.CANCELLING and fresh.attempt == run.attempt:
+        context.store.beat(run.slots[0], run.id, run.attempt, heard_at=now, check_at=now)  # the stop is not put off
+        context.waker.wake(run.pool)
     answer: dict[str, Any] = {"heartbeat_seconds": context.patience.heartbeat.total_seconds()}
     end = end_of_life(run, context.patience)
     if end is not None and token.expires < min(end, now + RENEW_BEFORE):

@@ -23,6 +23,7 @@ from dispatcher.ports import ActiveEntry, Infrastructure
 from dispatcher.settling import settle_all
 from dispatcher.submitting import Submitter
 from dispatcher.tending import Tender
+from dispatcher.watch import LOOK_AHEAD
 
 PURGED_PER_TICK = 500
 MAX_HOPS = 10  # passes in a row that wake themselves
@@ -134,8 +135,11 @@ class Dispatcher:
         if not admit:
             return Admitted()
         admitter = make(room=room)
-        admitted = admitter.admit(pool, entries)
-        admitter.submitter.drain()
+        try:
+            admitted: Admitted = admitter.admit(pool, entries)
+            admitter.submitter.drain()
+        finally:
+            admitter.submitter.abandon()
         self._circuit(pool.name, admitter.submitter, probed=room is not None)
         return admitted
 
@@ -168,11 +172,15 @@ class Dispatcher:
             if hops < MAX_HOPS:
                 self.context.waker.wake(pool, hops=hops + 1)
             return Pass(pool, admitted.count, accepted, now, more=True)
-        times = [entry.check_at for entry in entries]
-        come_back = min([*times, admitted.come_back] if admitted.come_back is not None else times, default=None)
-        if come_back is not None and come_back <= now + WAKE_AHEAD:
-            self.context.waker.wake(pool, max(come_back, now + timedelta(milliseconds=10)))
-        return Pass(pool, admitted.count, accepted, come_back)
+        look_at = min((entry.check_at for entry in entries), default=None)
+        times = [at for at in (admitted.come_back, look_at) if at is not None]
+        # Beats put looks off all the time, and a wake for each would come for nothing: what is far off the tick sees.
+        soon = [
+            at for at, ahead in ((admitted.come_back, WAKE_AHEAD), (look_at, LOOK_AHEAD)) if at and at <= now + ahead
+        ]
+        if soon:
+            self.context.waker.wake(pool, max(min(soon), now + timedelta(milliseconds=10)))
+        return Pass(pool, admitted.count, accepted, min(times, default=None))
 
     def _circuit_until(self, pool: str) -> datetime | None:
         """When a probe is due. One that is overdue is not for us: another has it, or its pool is being deleted."""

@@ -17,6 +17,7 @@ PushpoolError
 ├── StoreUnavailable        busy or throttled: try again later       (HTTP 503)
 └── Misconfigured           change the installation
     ├── StoreUnusable         read-only, full, or of a newer version
+    ├── SecretsUnavailable    no secret at all can be read
     └── AdapterUnavailable    an extra is missing, or the type is unknown
 """
 
@@ -100,6 +101,10 @@ class Misconfigured(PushpoolError):
 
 class StoreUnusable(Misconfigured):
     """The store cannot be used as it is: read-only, full, not ours, or written by a newer version."""
+
+
+class SecretsUnavailable(Misconfigured):
+    """The installation's secrets cannot be read as things are: whichever is asked for."""
 
 
 class AdapterUnavailable(Misconfigured):

@@ -18,6 +18,7 @@ class Pace:
         self._rates = rates
         self._waits = waits
         self._refilled_at: datetime | None = None
+        self._in_vain = 0  # times in a row in which others had taken all
 
     @property
     def is_limited(self) -> bool:
@@ -27,14 +28,18 @@ class Pace:
         """How many may be submitted now; the budget is one for all that goes to that account and region."""
         budget = f"{target.type}/{target.account}/{target.region}/submit"
         granted = self._context.store.spend(budget, wanted, self._rates, now)
+        self._in_vain = 0 if granted else self._in_vain + 1
         if granted < wanted:
             self._refilled_at = now + timedelta(seconds=_refill_seconds(self._rates))
         return granted
 
     def let_refill(self, until: datetime) -> datetime | None:
-        """Wait for a spent budget, but not beyond `until`; or say when a pass had better come back for it."""
+        """Wait for a spent budget, but not beyond `until`; or say when a pass had better come back for it.
+
+        Who is granted nothing twice in a row leaves the field to the others.
+        """
         at, self._refilled_at = self._refilled_at, None
-        if at is None or not self._waits:
+        if at is None or not self._waits or self._in_vain > 1:
             return at
         self._context.sleep(max(0.0, (min(at, until) - self._context.clock.now()).total_seconds()))
         return None

@@ -16,6 +16,8 @@ from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, Stop, Stop
 from dispatcher.submissions import repeated
 from dispatcher.watch import Patience, end_of_life, next_check
 
+PLATFORMS_STOP = timedelta(minutes=3)  # a spot instance is gone two minutes after its notice
+
 
 class Question(StrEnum):
     """What has to be asked of an overdue entry."""
@@ -61,10 +63,15 @@ def judge(run: FlowRun, entry: ActiveEntry, seen: Observation | None, *, now: da
     if seen.phase is Phase.STOPPED:
         return Verdict(move)
     if run.state.type is StateType.CANCELLING:
-        return Verdict(move, now + bench.patience.stop, cancel=True)
+        return Verdict(move, now + bench.patience.stop, cancel=not _is_stopping_anyway(run, now))
     if (stop := _overstayed(run, entry, seen, now, bench)) is not None:
         return Verdict(_stopping(run, stop, now, bench, seen), cancel=True)
     return Verdict(move, next_check(move.after if move else run, bench.traits, bench.patience, now))
+
+
+def _is_stopping_anyway(run: FlowRun, now: datetime) -> bool:
+    """Its platform has told it to stop: to ask for that too might be what the cloud then says was the cause."""
+    return run.stop is not None and run.stop.reason is StopReason.INTERRUPTED and now < run.stop.at + PLATFORMS_STOP
 
 
 def _nothing_there(run: FlowRun, now: datetime, bench: Bench) -> Verdict:

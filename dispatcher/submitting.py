@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import datetime
 
 from dispatcher.context import Context
 from dispatcher.disowning import disown
-from dispatcher.errors import Misconfigured, RunChanged, Unreachable
+from dispatcher.errors import Misconfigured, RunChanged, SecretsUnavailable, Unreachable
 from dispatcher.logs import log
 from dispatcher.ports import (
     Accepted,
@@ -51,13 +52,23 @@ class Submitter:
 
     def start(self, admitted: Sequence[Admission]) -> None:
         """Send them; record what has come back of earlier ones; wait only when too many are on their way."""
+        latest = self._context.clock.now() + self._infrastructure.traits.submit_deadline
         for item in admitted:
-            self._flying[self._threads.submit(self._send, item)] = item
+            self._flying[self._threads.submit(self._send, item, latest)] = item
         self._collect(leave=2 * self._infrastructure.traits.parallel)
 
     def drain(self) -> None:
         """Wait for every answer and record it."""
         self._collect(leave=0)
+
+    def abandon(self) -> None:
+        """Nothing goes on behind a pass that is over: what has not begun is not sent, what has is waited for.
+
+        A function whose call has ended is frozen, and would send the rest whenever it is called again.
+        """
+        begun = [future for future in self._flying if not future.cancel()]
+        wait(begun)
+        self._flying.clear()
 
     def _collect(self, leave: int) -> None:
         while self._flying:
@@ -67,7 +78,9 @@ class Submitter:
                 return
             self._record([(self._flying.pop(future).after, future.result()) for future in done])
 
-    def _send(self, item: Admission) -> Outcome:
+    def _send(self, item: Admission, latest: datetime) -> Outcome:
+        if self._context.clock.now() >= latest:
+            return Unknown("not sent in time")  # somebody else may be at it by now: it is repeated with its token
         return send(self._context, self._infrastructure, submission(item, self._context.keys), item.after)
 
     def _record(self, answers: Sequence[tuple[FlowRun, Outcome]]) -> None:
@@ -103,6 +116,8 @@ def send(context: Context, infrastructure: Infrastructure, sent: Submission, run
     outcome: Outcome
     try:
         body = revealed(sent.request.body, context.secret)
+    except SecretsUnavailable as exc:
+        outcome = PoolUnavailable(str(exc))
     except Misconfigured as exc:
         outcome = Rejected(str(exc))  # of this job alone: the pool's others go on
     except Unreachable as exc:

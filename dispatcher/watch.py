@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from dispatcher.ports import Traits
 from dispatcher.runs import Attempt, FlowRun, StateType
 
+LOOK_AHEAD = timedelta(seconds=65)  # a look that comes before the next tick is woken for
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from dispatcher import api_keys, registry
 from dispatcher import settings as environment
@@ -18,9 +18,6 @@ from dispatcher.secret_values import LookUp, Remembered
 from dispatcher.settings import Settings
 from dispatcher.tokens import FetchedKeys, KeyRing, Keys
 from dispatcher.watch import Patience
-
-if TYPE_CHECKING:
-    pass
 
 Load: TypeAlias = Callable[[str], Infrastructure]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters import aws
 from adapters.aws import Trouble
-from dispatcher.errors import InvalidInput, Misconfigured, Unreachable
+from dispatcher.errors import InvalidInput, Misconfigured, SecretsUnavailable, Unreachable
 
 
 class SecretsManager:
@@ -26,7 +26,8 @@ class SecretsManager:
     def __call__(self, name: str) -> str:
         """The secret's current text.
 
-        :raises Misconfigured: there is none, it is binary, or it may not be read. :raises Unreachable: no answer.
+        :raises Misconfigured: there is none, or it is binary. :raises SecretsUnavailable: it may not be read.
+        :raises Unreachable: no answer.
         """
         secret_id = f"{self._prefix}/{name}"
         try:
@@ -40,14 +41,16 @@ class SecretsManager:
 
 def _translated(failure: aws.Failure, secret_id: str) -> Misconfigured | Unreachable:
     if failure.code == "ResourceNotFoundException":
-        return Misconfigured(f"secret {secret_id} has no value: `aws secretsmanager put-secret-value` gives it one")
+        return Misconfigured(
+            f"secret {secret_id} is not there: `aws secretsmanager create-secret --name {secret_id}` makes it"
+        )
     match failure.trouble:
         case Trouble.THROTTLED | Trouble.NOT_SENT | Trouble.NO_ANSWER:
             return Unreachable(f"secret {secret_id} cannot be read now: {failure.code}")
         case Trouble.CREDENTIALS:
-            return Misconfigured(f"secret {secret_id} cannot be read without AWS credentials: {failure.code}")
+            return SecretsUnavailable(f"secret {secret_id} cannot be read without AWS credentials: {failure.code}")
         case Trouble.DENIED | Trouble.REFUSED:
-            return Misconfigured(f"secret {secret_id} may not be read: allow secretsmanager:GetSecretValue on it")
+            return SecretsUnavailable(f"secret {secret_id} may not be read: allow secretsmanager:GetSecretValue on it")
 
 
 def open_secrets(prefix: str) -> SecretsManager:

@@ -35,7 +35,9 @@ if _serves("dispatch"):
     from chalicelib import passes
 
     # Chalice reads these of every scheduled event; what a schedule sends is up to who makes it.
-    _SCHEDULED = dict.fromkeys(("account", "detail", "detail-type", "id", "region", "resources", "time", "version"), "")
+    _SCHEDULED = dict.fromkeys(
+        ("account", "detail", "detail-type", "id", "region", "resources", "source", "time", "version"), ""
+    )
 
     @app.schedule("rate(1 minute)")
     def tick(event: Any) -> None:

@@ -18,7 +18,7 @@ from dispatcher.catalogue import pools, queues
 from dispatcher.catalogue.changes import change_deployment
 from dispatcher.dispatch import MAX_HOPS
 from dispatcher.ends import FREE_ATTEMPTS
-from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict
+from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict, StoreUnavailable
 from dispatcher.pools import WorkPool
 from dispatcher.ports import Accepted, ActiveEntry, Admission, Infrastructure, Job, Move, PoolUnavailable, Rate, Request
 from dispatcher.runs import FlowRun, Name, StateType, Target, amended, deployment_limit
@@ -1494,20 +1494,78 @@ def test_a_pass_without_time_left_wakes_itself_with_a_bound_on_hops(site: Site) 
 def test_a_pass_that_runs_out_of_time_has_recorded_what_it_submitted(site: Site) -> None:
     for _ in range(60):
         site.order()
-    deadline = site.now + MINUTE
+    deadline = site.now + 80 * SECOND
 
     class Ticking(FakeCloud):
         def submit(self, submission: Any) -> Any:
-            site.later(2.5)
+            site.later(1)
             return super().submit(submission)
 
-    site.cloud = Ticking(site.far)
+    site.cloud = Ticking(site.far, traits=replace(site.cloud.traits, submit_deadline=40 * SECOND, parallel=2))
     done = site.dispatcher().over(POOL, until=deadline)
 
     assert done.more
     assert 0 < done.admitted < 60
     assert len(site.far.started()) == done.accepted == done.admitted
     assert len(site.runs(StateType.PENDING)) == done.admitted
+
+
+def test_what_is_admitted_and_not_sent_in_time_is_left_to_a_repeat(site: Site) -> None:
+    """A function may be frozen between two submissions, and thawed any time later."""
+    runs = [site.order() for _ in range(2)]
+
+    class Frozen(FakeCloud):
+        def submit(self, submission: Any) -> Any:
+            outcome = super().submit(submission)
+            site.later(self.traits.submit_deadline.total_seconds())
+            return outcome
+
+    site.cloud = Frozen(site.far, traits=replace(site.cloud.traits, parallel=1))
+    site.dispatcher().over(POOL, until=site.now + 2 * MINUTE)
+
+    assert len(site.far.started()) == 1
+    assert all(site.now_of(run).state.type is StateType.PENDING for run in runs)
+    site.later(90)
+    site.over()
+    assert len(site.far.started()) == 2
+    assert site.far.doubles() == []
+
+
+def test_a_pass_that_fails_leaves_nothing_to_be_sent_behind_it(site: Site) -> None:
+    for _ in range(60):
+        site.order()
+
+    class Failing(MemoryStore):
+        commits = 0
+
+        def admit(self, admissions: Any) -> None:
+            self.commits += 1
+            if self.commits == 2:
+                raise StoreUnavailable("throttled")
+            super().admit(admissions)
+
+    store = Failing()
+    store._data = site.store._data  # type: ignore[attr-defined]
+    site.far.behave(hold_before=0.02)
+    dispatcher = site.dispatcher(site.on(store))
+    with pytest.raises(StoreUnavailable):
+        dispatcher.over(POOL, until=site.now + MINUTE)
+
+    sent = len(site.far.started())
+    dispatcher.close()
+    assert len(site.far.started()) == sent < 25
+
+
+def test_a_look_that_is_far_off_is_left_to_the_tick(site: Site) -> None:
+    site.order()
+    site.over()
+    site.wakes.take()
+
+    again = site.over()
+
+    assert again.come_back is not None
+    assert again.come_back > site.now + MINUTE
+    assert site.wakes.take() == []
 
 
 def test_a_pass_with_nothing_to_do_asks_for_nothing(site: Site) -> None:

@@ -48,8 +48,8 @@ TRAITS = Traits(
     submit_deadline=timedelta(seconds=30),
     # ECS itself gives up on a task without capacity after about 30 minutes, and says why.
     start_deadline=timedelta(minutes=35),
-    # Developer guide, "Fargate throttling quotas": 20 a second, and no more at once. A little under both leaves room for
-    # calls that bunch up on their way. One for all, since one account's budget is shared by its pools.
+    # Developer guide, "Fargate throttling quotas": 20 a second, and no more at once. A little under both leaves room
+    # for calls that bunch up on their way. One for all, since one account's budget is shared by its pools.
     rates={"submit": (Rate(12, 19.5),)},
     parallel=PARALLEL,
     pushes_events=True,
@@ -108,6 +108,9 @@ class Ecs:
             failure = aws.failure(error)
             if outcomes.is_definition_gone(failure):
                 self._definitions.forget(target.region, definition.name)
+            if "lookup" in body and outcomes.is_network_gone(failure):
+                self._networks.forget(target.region, body["lookup"])
+                return NotNow(f"what was looked up of the network is gone, and will be looked up anew: {failure}")
             outcome = outcomes.of_run_task(failure, is_ours=not isinstance(body["task_definition"], str))
         else:
             outcome = outcomes.of_answer(answer)

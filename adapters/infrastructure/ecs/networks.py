@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -10,16 +11,17 @@ from adapters.infrastructure.ecs.clients import Clients
 from dispatcher.errors import InvalidInput
 
 MOST_SUBNETS = 16  # API AwsVpcConfiguration
+KEPT_SECONDS = 300.0
 
 Json = Mapping[str, Any]
 
 
 class Networks:
-    """What this process has looked up."""
+    """What this process has looked up in the last five minutes."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._known: dict[tuple[str, str], tuple[Sequence[Json], Sequence[Json]]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Sequence[Json], Sequence[Json]]] = {}
         self._lock = Lock()
 
     def of(self, region: str, lookup: Json) -> dict[str, Any]:
@@ -30,15 +32,20 @@ class Networks:
         """
         vpc_id = str(lookup["vpc_id"])
         with self._lock:
-            if (region, vpc_id) not in self._known:
-                self._known[region, vpc_id] = self._looked_up(region, vpc_id)
-        subnets, tables = self._known[region, vpc_id]
+            found = self._known.get((region, vpc_id))
+            if found is None or found[0] < time.time():
+                found = self._known[region, vpc_id] = (time.time() + KEPT_SECONDS, *self._looked_up(region, vpc_id))
+        _, subnets, tables = found
         given = dict(lookup.get("given") or {})
         wanted = str(given.get("assignPublicIp", "")) if lookup["public_ip"] else "DISABLED"
-        found = chosen(subnets, tables, wanted)
+        network = chosen(subnets, tables, wanted)
         if not lookup["public_ip"]:
-            found.pop("assignPublicIp")  # ECS takes it for Fargate alone
-        return {**given, **found}
+            network.pop("assignPublicIp")  # ECS takes it for Fargate alone
+        return {**given, **network}
+
+    def forget(self, region: str, lookup: Json) -> None:
+        """Something of it is not there any more."""
+        self._known.pop((region, str(lookup["vpc_id"])), None)
 
     def _looked_up(self, region: str, vpc_id: str) -> tuple[Sequence[Json], Sequence[Json]]:
         ec2 = self._clients.of("ec2", region)

@@ -25,6 +25,7 @@ _THROTTLED = re.compile(r"throttl|rate exceeded|too many concurrent attempts", r
 _GONE = re.compile(
     r"task ?definition.*(inactive|not found|does not exist)|unable to describe task definition", re.IGNORECASE
 )
+_NETWORK_GONE = re.compile(r"(subnet|security group|subnetid|groupid).*(does not exist|not found)", re.IGNORECASE)
 _MORE_QUOTA = "ask AWS for a higher quota, or give the pool a lower concurrency limit"
 # What holds for the pool and not for this job alone, by AWS's `code: message`, and what to do about it.
 _POOLS = tuple(
@@ -83,6 +84,10 @@ def of_run_task(failure: Failure, *, is_ours: bool) -> Outcome:
 
 def is_definition_gone(failure: Failure) -> bool:
     return failure.trouble is Trouble.REFUSED and bool(_GONE.search(failure.message))
+
+
+def is_network_gone(failure: Failure) -> bool:
+    return failure.trouble is Trouble.REFUSED and bool(_NETWORK_GONE.search(failure.message))
 
 
 def of_failure(failure: Failure, call: str) -> Outcome:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Lock, local
 from typing import Any
 
 from adapters import aws
@@ -78,6 +79,8 @@ class Table:
     client: Any
     _is_checked: bool = field(default=False, init=False)
     _is_closed: bool = field(default=False, init=False)
+    _guard: Lock = field(default_factory=Lock, init=False)
+    _checking: local = field(default_factory=local, init=False)  # whether this thread is the one that looks
 
     def close(self) -> None:
         self._is_closed = True
@@ -192,9 +195,8 @@ class Table:
     def _call(self, operation: str, *, tries: _Tries | None = None, **request: Any) -> Any:
         if self._is_closed:
             raise StoreUnusable(f"{self._where()}: this store was closed; open it again")
-        if not self._is_checked:
-            self._is_checked = True
-            self._check_version()
+        if not self._is_checked and not getattr(self._checking, "now", False):
+            self._check_once()
         if "RequestItems" not in request and "TransactItems" not in request:
             request["TableName"] = self.name
         tries = tries or self._tries()
@@ -210,6 +212,18 @@ class Table:
                 if not tries.wait():
                     raise StoreUnavailable(f"{self._where()}: {failure}; try again") from exc
 
+    def _check_once(self) -> None:
+        """Whoever comes first looks; the others wait for it."""
+        with self._guard:
+            if self._is_checked:
+                return
+            self._checking.now = True
+            try:
+                self._check_version()
+            finally:
+                self._checking.now = False
+            self._is_checked = True
+
     def _check_version(self) -> None:
         """One read a process. :raises StoreUnusable: newer code has changed the layout."""
         try:
@@ -219,11 +233,7 @@ class Table:
                 self.write(put(new, ABSENT))
         except ConditionLost as lost:
             stored = lost.found
-        except BaseException:
-            self._is_checked = False
-            raise
         if stored is not None and stored["schema"] > SCHEMA_VERSION:
-            self._is_checked = False
             raise StoreUnusable(
                 f"{self._where()}: its schema version is {stored['schema']}, this pushpool knows {SCHEMA_VERSION}; "
                 "upgrade pushpool, or name another table"

@@ -17,7 +17,13 @@ from dispatcher.logs import log
 NAMESPACE = "pushpool"
 MOST_VALUES = 100  # in one metric of one line (CloudWatch embedded metric format specification)
 
-_COUNTED: Mapping[str, str] = {"run admitted": "Admitted", "tick made": "Ticks", "wake not sent": "WakesLost"}
+_COUNTED: Mapping[str, str] = {
+    "run admitted": "Admitted",
+    "tick made": "Ticks",
+    "pass failed": "PassesFailed",
+    "preparation failed": "PassesFailed",
+    "wake not sent": "WakesLost",
+}
 _OUTCOMES: Mapping[str, str] = {
     "Accepted": "Submitted",
     "NotNow": "NotNow",
@@ -56,19 +62,26 @@ class Figures(logging.Handler):
         """One a set of dimensions; what was gathered is then gone."""
         gathered, self._values = self._values, defaultdict(list)
         for pool in dict.fromkeys(pool for pool, _ in gathered):
-            values = {name: found[-MOST_VALUES:] for (of, name), found in gathered.items() if of == pool}
-            yield self._line(pool, values, now)
+            values = {name: _told(name, found) for (of, name), found in gathered.items() if of == pool}
+            for start in range(0, max(map(len, values.values())), MOST_VALUES):
+                part = {name: some for name, found in values.items() if (some := found[start : start + MOST_VALUES])}
+                yield self._line(pool, part, now)
 
     def _line(self, pool: str, values: Mapping[str, list[float]], now: float) -> str:
         named = {"Installation": self._installation, **({"Pool": pool} if pool else {})}
         metrics = [{"Name": name, "Unit": "Seconds" if name.endswith("Seconds") else "Count"} for name in values]
         about = {"Namespace": NAMESPACE, "Dimensions": [list(named)], "Metrics": metrics}
-        said = {name: sum(found) if _is_count(name) else found for name, found in values.items()}
+        said = {name: found[0] if _is_count(name) else found for name, found in values.items()}
         return json.dumps({"_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [about]}, **named, **said})
 
 
 def _is_count(name: str) -> bool:
     return not name.endswith("Seconds") and name not in _OF_A_POOL.values()
+
+
+def _told(name: str, found: list[float]) -> list[float]:
+    """Counts as one value, their sum; what was measured as it was."""
+    return [sum(found)] if _is_count(name) else found
 
 
 def _of(what: str, level: int, extra: Mapping[str, object]) -> Iterator[tuple[str, str, float]]:

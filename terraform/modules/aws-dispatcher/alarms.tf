@@ -22,6 +22,17 @@ locals {
       minutes     = 1
       missing     = "notBreaching"
     }
+    failed-passes = {
+      description = "Passes over some pool fail, again and again: look into the log group ${aws_cloudwatch_log_group.function["dispatch"].name}."
+      namespace   = "pushpool"
+      metric      = "PassesFailed"
+      dimensions  = { Installation = var.name }
+      statistic   = "Sum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      minutes     = 3
+      missing     = "notBreaching"
+    }
     no-tick = {
       description = "No tick was finished for five minutes, so nothing scheduled starts: look at the schedule ${aws_scheduler_schedule_group.this.name}/tick and the function ${aws_lambda_function.this["dispatch"].function_name}."
       namespace   = "pushpool"

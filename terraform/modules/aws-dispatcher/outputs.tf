@@ -45,5 +45,5 @@ output "job_secret_prefix" {
 
 output "first_admin_key" {
   description = "The command that makes the first API key: for whoever may write to the table, so it needs no key itself."
-  value       = "AWS_REGION=${local.region} PUSHPOOL_STORE=dynamodb://${aws_dynamodb_table.this.name} pushpool api-key create admin --scope admin"
+  value       = "AWS_REGION=${local.region} PUSHPOOL_API_URL= PUSHPOOL_STORE=dynamodb://${aws_dynamodb_table.this.name} pushpool api-key create admin --scope admin"
 }

@@ -185,6 +185,25 @@ def test_a_lost_reply_starts_no_second_task(installation: Installation) -> None:
     assert len(installation.tasks(run_id)) == 1
 
 
+def test_a_store_that_throttles_and_loses_replies_harms_no_run(installation: Installation) -> None:
+    """Between the functions and DynamoDB: errors, conflicts, and answers that are lost after the effect."""
+    proxy = installation.account.proxy
+    conflict = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
+    proxy.fail("dynamodb", "TransactWriteItems", "TransactionCanceledException", times=2, fields=conflict)
+    proxy.fail("dynamodb", "UpdateItem", "ThrottlingException", times=3)
+    proxy.fail("dynamodb", "Query", "ProvisionedThroughputExceededException", times=3)
+    proxy.cut("dynamodb", "UpdateItem", times=2)
+
+    runs = [installation.start("hello") for _ in range(4)]
+    ended = [installation.ended(run_id) for run_id in runs]
+    fired = [each["operation"] for each in proxy.fired()]
+    proxy.forget()
+
+    assert {run["state_name"] for run in ended} == {"Completed"}
+    assert [len(installation.tasks(run_id)) for run_id in runs] == [1, 1, 1, 1]
+    assert {"TransactWriteItems", "UpdateItem", "Query"} <= set(fired)
+
+
 DYING = """
 import os, signal
 from datetime import UTC, datetime, timedelta

@@ -101,7 +101,20 @@ def test_a_tick_that_goes_wrong_is_no_successful_one(
     with pytest.raises(OSError, match="on fire"):
         app.dispatch(TICK, Call())
 
-    assert metrics(capsys.readouterr().out)[""].keys() == {"_aws", "Installation", "Errors"}
+    assert metrics(capsys.readouterr().out)[""].keys() == {"_aws", "Installation", "Errors", "PassesFailed"}
+
+
+def test_counts_are_whole_however_many_there_were() -> None:
+    figures: Any = sys.modules["chalicelib.figures"].Figures("pushpool")
+    for _ in range(250):
+        figures.handle(logging.makeLogRecord({"msg": "run admitted", "levelno": logging.INFO}))
+        extra = {"outcome": "Accepted", "lag_seconds": 0.5}
+        figures.handle(logging.makeLogRecord({"msg": "run submitted", "levelno": logging.INFO, **extra}))
+
+    said = [json.loads(line) for line in figures.lines(0.0)]
+
+    assert [line["Admitted"] for line in said if "Admitted" in line] == [250]
+    assert [len(line["SubmissionLagSeconds"]) for line in said] == [100, 100, 50]
 
 
 def test_a_wake_makes_a_pass_over_its_pool_alone(app: ModuleType, far: FarSide, bench: ApiBench) -> None:

@@ -72,7 +72,7 @@ run "functions_are_told_where_everything_is" {
   }
 
   assert {
-    condition     = output.first_admin_key == "AWS_REGION=eu-central-1 PUSHPOOL_STORE=dynamodb://pushpool pushpool api-key create admin --scope admin"
+    condition     = output.first_admin_key == "AWS_REGION=eu-central-1 PUSHPOOL_API_URL= PUSHPOOL_STORE=dynamodb://pushpool pushpool api-key create admin --scope admin"
     error_message = "first_admin_key must be the command for this table."
   }
 }
