@@ -222,6 +222,8 @@ def logs(
         number = num_logs or 20
         lines = lines[-number:] if tail else lines[:number]
     text = "\n".join(reversed(lines) if reverse else lines)
+    if found["message"]:
+        cli.say(found["message"])
     cli.show({**found, "text": text}, lambda: text)
 
 

@@ -99,7 +99,7 @@ class CancelledView(View):
 
 
 class LogView(View):
-    """An attempt's output; `text` is null where the infrastructure keeps it elsewhere, and `message` says where."""
+    """An attempt's output; where the infrastructure keeps it elsewhere `message` says where, and `text` has its end."""
 
     run_id: str
     attempt: int | None

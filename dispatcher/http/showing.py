@@ -58,7 +58,7 @@ def _status(context: Context, pulse: PoolPulse, *, paused: bool) -> Status:
         return Status.PAUSED
     now = context.clock.now()
     recent = pulse.last_pass is not None and now - pulse.last_pass <= context.patience.away
-    return Status.READY if recent else Status.NOT_READY
+    return Status.READY if recent and pulse.circuit is None else Status.NOT_READY
 
 
 def work_queue(context: Context, queue: WorkQueue) -> WorkQueueView:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher import pulses
-from dispatcher.pools import PoolPulse
+from dispatcher.pools import Circuit, PoolPulse
 from dispatcher.ports import PoolUnavailable
 from dispatcher.records import write
 from dispatcher.runs import Name
@@ -57,6 +57,16 @@ def test_a_pool_is_ready_while_passes_are_made(bench: ApiBench) -> None:
     after = bench.call("GET", POOL).json["status"]
 
     assert [before, within, after] == ["NOT_READY", "READY", "NOT_READY"]
+
+
+def test_a_pool_that_is_unavailable_is_not_ready(bench: ApiBench) -> None:
+    bench.with_pool()
+    circuit = Circuit(reason="denied", since=NOW, until=NOW + timedelta(minutes=1), failures=1)
+    write(bench.store, PoolPulse(pool="local", last_pass=NOW, circuit=circuit))
+
+    shown = bench.call("GET", POOL).json
+
+    assert (shown["status"], shown["unavailable"]["reason"]) == ("NOT_READY", "denied")
 
 
 def test_pause_and_resume(bench: ApiBench) -> None:

@@ -218,7 +218,17 @@ def test_else_it_is_said_where_the_output_is(bench: ApiBench) -> None:
     shown = bench.call("GET", f"/v1/runs/{run.id}/logs", query="attempt=1").json
 
     assert shown["text"] is None
-    assert "https://cloud/logs/h-1" in shown["message"]
+    assert shown["message"] == "the output is kept at https://cloud/logs/h-1"
+
+
+def test_the_last_lines_are_shown_where_the_output_is_kept_elsewhere(bench: ApiBench) -> None:
+    bench.infrastructure = _Silent()  # type: ignore[assignment]  # it is asked for nothing
+    run = active(bench, links={"logs": "https://cloud/logs/h-1"}, log_tail="no such table")
+
+    shown = bench.call("GET", f"/v1/runs/{run.id}/logs").json
+
+    assert shown["text"] == "no such table"
+    assert shown["message"] == "these are its last lines; the output is kept at https://cloud/logs/h-1"
 
 
 def test_a_run_without_an_attempt_has_no_output(bench: ApiBench) -> None:

@@ -107,7 +107,7 @@ def show_log(call: Call, *, run: str, query: LogQuery) -> Reply:
     view = LogView(
         run_id=found.id,
         attempt=attempt.number,
-        text=text,
+        text=text if text is not None else attempt.log_tail or None,
         links=dict(attempt.links),
         message="" if text is not None else _where(attempt),
     )
@@ -133,5 +133,5 @@ def _text(context: Context, attempt: Attempt) -> str | None:
 
 def _where(attempt: Attempt) -> str:
     if link := attempt.links.get("logs") or attempt.links.get("console"):
-        return f"the output is kept at {link}"
-    return "the infrastructure has not named a place for the output; the run's log_tail has its last lines"
+        return f"{'these are its last lines; ' if attempt.log_tail else ''}the output is kept at {link}"
+    return "the infrastructure has not named a place for the output; its last lines are all there is"

@@ -112,11 +112,11 @@ def test_logs_are_cut_as_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
     """--head and --tail, -n lines, reversed."""
     shell.applied()
     run = shell.json("deployment", "run", "adhoc", "--start-in", "1h")["id"]
-    real, text = client.Api.get, "\n".join(str(n) for n in range(50))
+    real, text, message = client.Api.get, "\n".join(str(n) for n in range(50)), ""
 
     def get(api: client.Api, *path: str, **query: Any) -> Any:
         found = real(api, *path, **query)
-        return {**found, "text": text} if path[-1] == "logs" else found
+        return {**found, "text": text, "message": message} if path[-1] == "logs" else found
 
     monkeypatch.setattr(client.Api, "get", get)
 
@@ -125,6 +125,8 @@ def test_logs_are_cut_as_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
     assert shell.ok("flow-run", "logs", run, "-h", "-n", "2", "-r").split() == ["1", "0"]
     assert len(shell.ok("flow-run", "logs", run, "--tail").split()) == 20
     assert "give one of" in shell.error("flow-run", "logs", run, "--head", "--tail", code=2)
+    message = "the output is kept elsewhere"
+    assert shell.ok("flow-run", "logs", run, "-t", "-n", "1").splitlines() == [message, "49"]
 
 
 def test_a_pass_is_made_and_told(shell: Shell) -> None:
