@@ -13,7 +13,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-import boto3
+from boto3.session import Session
 from botocore import exceptions
 from botocore.config import Config
 
@@ -120,7 +120,7 @@ def client(
 def _session(ambience: tuple[tuple[str, str], ...]) -> Any:
     """One for all clients of one environment: it reads botocore's loaders, profiles and credentials once."""
     del ambience
-    return boto3.session.Session()
+    return Session()
 
 
 def _ambience() -> tuple[tuple[str, str], ...]:

@@ -57,7 +57,7 @@ def front_door() -> Iterator[FrontDoor]:
             self.end_headers()
             self.wfile.write(body if self.command != "HEAD" else b"")
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the server calls it
             """Nobody reads it."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
