@@ -105,6 +105,8 @@ def _lives(bench: Bench) -> Iterator[Row]:
         told = ", ".join(f"{what} {units.writes:g}" for what, units in steps.items())
         mark = f"≤ {14 + 4 * limits}"
         yield Row(f"write units of a run's life, 1 KB, {limits} limit{'s' * (limits > 1)}", f"{total:g}: {told}", mark)
+        read = sum(units.reads for what, units in steps.items() if what != "beat")
+        yield Row("  read units of the store's own in it", f"{read:g}")
 
 
 def _idle_tick(bench: Bench) -> Iterator[Row]:

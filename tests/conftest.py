@@ -24,6 +24,11 @@ settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest to prepare comes first: at the end a worker without work would prepare it once more."""
+    items.sort(key=lambda item: "e2e/aws" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:

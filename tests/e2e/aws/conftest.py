@@ -146,7 +146,8 @@ def installation(
 
 
 def find_api(account: AwsAccount) -> str:
-    (api,) = account.client("apigatewayv2").get_apis()["Items"]
+    apis = account.client("apigatewayv2").get_apis()["Items"]
+    api = next(each for each in apis if each["Name"] == "pushpool")
     port = urlsplit(account.endpoint).port
     return f"http://{api['ApiId']}.execute-api.localhost:{port}"
 
