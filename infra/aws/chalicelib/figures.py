@@ -31,7 +31,13 @@ _OUTCOMES: Mapping[str, str] = {
     "Rejected": "Rejected",
     "Unknown": "Unknown",
 }
-_ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+_ENDED: Mapping[str, str] = {
+    "Completed": "Completed",
+    "Failed": "Failed",
+    "TimedOut": "Failed",
+    "Crashed": "Crashed",
+    "Cancelled": "Cancelled",
+}
 _OF_A_POOL: Mapping[str, str] = {"active": "SlotsInUse", "late": "Late", "overdue_seconds": "OldestOverdueSeconds"}
 
 
@@ -93,8 +99,8 @@ def _of(what: str, level: int, extra: Mapping[str, object]) -> Iterator[tuple[st
     elif what == "run submitted":
         yield "", _OUTCOMES[str(extra["outcome"])], 1
         yield "", "SubmissionLagSeconds", float(str(extra["lag_seconds"]))
-    elif what in ("run moved", "run reconciled") and (state := str(extra["state"]).upper()) in _ENDED:
-        yield "", state.capitalize(), 1
+    elif what in ("run moved", "run reconciled") and (state := str(extra["state"])) in _ENDED:
+        yield "", _ENDED[state], 1
     elif what in ("pass made", "runs late"):
         pool = str(extra["pool"])
         yield from ((pool, name, float(str(extra[key]))) for key, name in _OF_A_POOL.items() if extra.get(key))

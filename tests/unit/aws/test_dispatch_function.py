@@ -13,6 +13,7 @@ import pytest
 
 from dispatcher import records
 from dispatcher.pools import PoolPulse
+from dispatcher.runs import Name
 from dispatcher.testing.api_bench import ApiBench
 from dispatcher.testing.fake_cloud import FakeCloud
 from dispatcher.testing.far_side import FarSide
@@ -102,6 +103,20 @@ def test_a_tick_that_goes_wrong_is_no_successful_one(
         app.dispatch(TICK, Call())
 
     assert metrics(capsys.readouterr().out)[""].keys() == {"_aws", "Installation", "Errors", "PassesFailed"}
+
+
+def test_every_end_of_a_run_is_counted() -> None:
+    figures: Any = sys.modules["chalicelib.figures"].Figures("pushpool")
+    for name in Name:
+        said = {"msg": "run moved", "levelno": logging.INFO, "state": name}
+        figures.handle(logging.makeLogRecord(said))
+
+    (line,) = [json.loads(line) for line in figures.lines(0.0)]
+
+    assert {name: line[name] for name in ("Completed", "Failed", "Crashed", "Cancelled")} == {
+        "Completed": 1, "Failed": 2, "Crashed": 1, "Cancelled": 1,
+    }  # fmt: skip
+    assert sum(value for value in line.values() if isinstance(value, int | float)) == 5
 
 
 def test_counts_are_whole_however_many_there_were() -> None:
