@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from adapters.stores.dynamodb import DynamoStore
     from dispatcher.testing.servers.aws_account import AwsAccount
     from dispatcher.testing.servers.processes import Missing
+
+T = TypeVar("T")
 
 # What the shipped suites assert is shown as what a test asserts.
 pytest.register_assert_rewrite("dispatcher.testing")
@@ -40,27 +42,18 @@ def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 def aws_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsAccount]:
     """An AWS account of this worker's own, with real containers; every test in it takes names that nobody else has."""
     from dispatcher.testing.servers.aws_account import aws_account
-    from dispatcher.testing.servers.processes import Missing
 
-    with ExitStack() as open_servers:
-        try:
-            account = open_servers.enter_context(aws_account(tmp_path_factory.mktemp("aws")))
-        except Missing as exc:
-            _do_without(exc)
-        yield account
+    with ExitStack() as opened:
+        yield _entered(opened, aws_account(tmp_path_factory.mktemp("aws")))
 
 
 @pytest.fixture(scope="session")
 def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A client of a DynamoDB Local of this worker's own."""
     from dispatcher.testing.servers.dynamodb_local import ENVIRONMENT, dynamodb_local
-    from dispatcher.testing.servers.processes import Missing
 
     with ExitStack() as opened:
-        try:
-            endpoint = opened.enter_context(dynamodb_local(tmp_path_factory.mktemp("dynamodb")))
-        except Missing as exc:
-            _do_without(exc)
+        endpoint = _entered(opened, dynamodb_local(tmp_path_factory.mktemp("dynamodb")))
         environment = opened.enter_context(pytest.MonkeyPatch.context())
         for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}.items():
             environment.setenv(name, value)
@@ -100,6 +93,16 @@ def open_dynamo(dynamodb: Any, table: str) -> Iterator[Callable[..., DynamoStore
     yield connect
     for store in stores:
         store.close()
+
+
+def _entered(opened: ExitStack, server: AbstractContextManager[T]) -> T:
+    """The server, started."""
+    from dispatcher.testing.servers.processes import Missing
+
+    try:
+        return opened.enter_context(server)
+    except Missing as exc:
+        _do_without(exc)
 
 
 def _do_without(missing: Missing) -> NoReturn:

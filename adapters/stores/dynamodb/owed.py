@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 
 from adapters.stores.dynamodb.actions import ABSENT, PRESENT, STAMP, Action, delete, new_stamp, put, update
 from adapters.stores.dynamodb.calls import ConditionLost, Table
-from adapters.stores.dynamodb.keys import LAST, budget_key, instant, moment, owed_key, owed_partition
-from adapters.stores.dynamodb.table import DUE_RANGE, HASH, RANGE
+from adapters.stores.dynamodb.due import due_items
+from adapters.stores.dynamodb.keys import budget_key, instant, moment, owed_key, owed_partition
+from adapters.stores.dynamodb.table import DUE_RANGE
 from adapters.stores.dynamodb.values import Item, item, json_text
 from dispatcher.errors import StoreUnavailable
 from dispatcher.ports import OutboxEntry, Rate
@@ -40,18 +40,7 @@ def put_new(table: Table, entry: OutboxEntry) -> bool:
 
 
 def due(table: Table, pool: str, before: datetime, limit: int) -> Sequence[OutboxEntry]:
-    until = moment(before, "before")
-    rows = table.query(
-        f"#due_pk = :due_pk AND #{DUE_RANGE} <= :until",
-        {"due_pk": owed_partition(pool), "until": until + LAST},
-        index=True, page=limit,
-    )  # fmt: skip
-    found: list[Item] = []
-    while some := [(row[HASH], row[RANGE]) for row in islice(rows, limit - len(found))]:
-        # The index may be behind: what counts is the entry itself.
-        there = table.get_all(some)
-        found += [there[key] for key in some if key in there and there[key][DUE_RANGE] <= until + LAST]
-    return [_entry(each) for each in sorted(found, key=lambda each: str(each[DUE_RANGE]))]
+    return [_entry(each) for each in due_items(table, owed_partition(pool), before, limit)]
 
 
 def _entry(found: Item) -> OutboxEntry:

@@ -13,18 +13,17 @@ from itertools import islice
 
 from adapters.stores.dynamodb.actions import ABSENT, STAMP, Action, delete, new_stamp, put
 from adapters.stores.dynamodb.calls import Cancelled, ConditionLost, Table
+from adapters.stores.dynamodb.due import due_items
 from adapters.stores.dynamodb.keys import (
     CURSORS,
-    LAST,
     child_key,
     cursor_key,
     maybe_moment,
-    moment,
     page_key,
     page_mark,
     record_key,
 )
-from adapters.stores.dynamodb.table import DUE_HASH, DUE_RANGE, HASH, RANGE
+from adapters.stores.dynamodb.table import DUE_HASH, DUE_RANGE, RANGE
 from adapters.stores.dynamodb.values import Item, item, json_text, packed, unpacked
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import RecordChanged
@@ -159,15 +158,4 @@ def _write(table: Table, action: Action, cursor: Cursor) -> None:
 
 
 def cursors_due(table: Table, before: datetime, limit: int) -> Sequence[Cursor]:
-    until = moment(before, "before") + LAST
-    rows = table.query(
-        f"#due_pk = :due_pk AND #{DUE_RANGE} <= :until",
-        {"due_pk": CURSORS, "until": until},
-        index=True, page=limit,
-    )  # fmt: skip
-    found: list[Item] = []
-    while some := [(row[HASH], row[RANGE]) for row in islice(rows, limit - len(found))]:
-        # The index may be behind: what counts is the cursor itself.
-        there = table.get_all(some)
-        found += [there[key] for key in some if key in there and there[key].get(DUE_RANGE, LAST) <= until]
-    return [from_json(Cursor, each["doc"]) for each in sorted(found, key=lambda each: str(each[DUE_RANGE]))]
+    return [from_json(Cursor, each["doc"]) for each in due_items(table, CURSORS, before, limit)]
