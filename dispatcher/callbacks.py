@@ -21,7 +21,7 @@ from dispatcher.ports import Event, Infrastructure, Move
 from dispatcher.rendering import TOKEN_GRACE
 from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, Stop, StopReason, moved, with_attempt
 from dispatcher.tokens import RunToken
-from dispatcher.watch import LOOK_AHEAD, end_of_life
+from dispatcher.watch import LOOK_AHEAD, end_of_life, traits_at
 
 TRIES = 8  # to apply a word to a run that others change
 RENEW_BEFORE = timedelta(days=1)
@@ -212,10 +212,10 @@ def hear(context: Context, infrastructure: Infrastructure, event: Event) -> Flow
         if (target := nobodys(run, event.attempt, event.observation)) is not None:
             disown(context, run, target, event.observation.handle)
             return None
-        if run.attempt != event.attempt:
+        if run.current is None or run.attempt != event.attempt:
             return None
-        now = context.clock.now()
-        move = observed(run, event.observation, now=now, traits=infrastructure.traits, patience=context.patience)
+        now, traits = context.clock.now(), traits_at(infrastructure, run.current.target)
+        move = observed(run, event.observation, now=now, traits=traits, patience=context.patience)
         if move is None:
             return None
         try:

@@ -480,6 +480,15 @@ class Infrastructure(Protocol):
 
 
 @runtime_checkable
+class Various(Protocol):
+    """A further ability: infrastructure of which not everything holds wherever an attempt is sent."""
+
+    def traits_of(self, target: Target) -> Traits:
+        """Its traits, as they hold for attempts that are sent there."""
+        ...
+
+
+@runtime_checkable
 class Watching(Protocol):
     """A further ability: infrastructure on this machine that tells of ends by itself."""
 

@@ -25,7 +25,7 @@ from dispatcher.runs import (
     moved,
 )
 from dispatcher.tokens import Keys, RunToken
-from dispatcher.watch import Patience
+from dispatcher.watch import Patience, traits_at
 
 TOKEN_LIFE_WITHOUT_TIMEOUT = timedelta(days=30)
 TOKEN_GRACE = timedelta(hours=1)
@@ -82,9 +82,9 @@ def policy_of(deployment: Deployment) -> Policy:
 
 def admission(run: FlowRun, slots: tuple[Slot, ...], place: Place, now: datetime) -> Admission:
     """What one commit will store. :raises InvalidInput: the run cannot be rendered, and never will be as things are."""
-    traits = place.infrastructure.traits
     job = job_of(run, place, now)
     request = place.infrastructure.request(job)
+    traits = traits_at(place.infrastructure, request.target)
     start_deadline = _start_deadline(run, place, now)
     life = timedelta(seconds=place.deployment.timeout_seconds or 0) or TOKEN_LIFE_WITHOUT_TIMEOUT
     attempt = Attempt(

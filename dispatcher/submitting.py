@@ -24,12 +24,14 @@ from dispatcher.ports import (
     PoolUnavailable,
     Rejected,
     Submission,
+    Traits,
     Unknown,
 )
 from dispatcher.rendering import submission
 from dispatcher.runs import FlowRun, Target
 from dispatcher.secret_values import revealed
 from dispatcher.submissions import Recorded, recorded
+from dispatcher.watch import traits_at
 
 TRIES = 5  # to record an outcome on a run that others change
 RECORDED_AT_ONCE = 100
@@ -107,8 +109,13 @@ class Submitter:
         context = self._context
         return recorded(
             run, attempt, outcome, first=True, now=context.clock.now(),
-            traits=self._infrastructure.traits, patience=context.patience,
+            traits=_traits(self._infrastructure, run), patience=context.patience,
         )  # fmt: skip
+
+
+def _traits(infrastructure: Infrastructure, sent: FlowRun) -> Traits:
+    attempt = sent.current
+    return traits_at(infrastructure, attempt.target) if attempt is not None else infrastructure.traits
 
 
 def send(context: Context, infrastructure: Infrastructure, sent: Submission, run: FlowRun) -> Outcome:
@@ -156,7 +163,7 @@ def record(context: Context, infrastructure: Infrastructure, sent: FlowRun, outc
             return
         plan = recorded(
             run, sent.attempt, outcome, first=first, now=context.clock.now(),
-            traits=infrastructure.traits, patience=context.patience,
+            traits=_traits(infrastructure, sent), patience=context.patience,
         )  # fmt: skip
         if plan.move is None or _written(context, plan.move):
             if plan.cancel is not None:

@@ -6,6 +6,7 @@ Invariant: an entry that was looked at is gone or has a later `check_at`; nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -17,6 +18,7 @@ from dispatcher.reconcile import Bench, Question, Verdict, judge, question
 from dispatcher.rendering import submission_of
 from dispatcher.runs import FlowRun
 from dispatcher.submitting import cancel, record, send, targets
+from dispatcher.watch import traits_at
 
 
 class Tender:
@@ -111,7 +113,9 @@ class Tender:
 
     def _apply(self, run: FlowRun, entry: ActiveEntry, seen: Observation | None) -> None:
         now = self._context.clock.now()
-        verdict = judge(run, entry, seen, now=now, bench=self._bench)
+        assert run.current is not None
+        bench = replace(self._bench, traits=traits_at(self._infrastructure, run.current.target))
+        verdict = judge(run, entry, seen, now=now, bench=bench)
         if verdict.look_again is not None:
             # First, so that two dispatchers do not both ask or repeat.
             self._look_again(run, entry, verdict.look_again)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.ports import Traits
-from dispatcher.runs import Attempt, FlowRun, StateType
+from dispatcher.ports import Infrastructure, Traits, Various
+from dispatcher.runs import Attempt, FlowRun, StateType, Target
 
 LOOK_AHEAD = timedelta(seconds=65)  # a look that comes before the next tick is woken for
 
@@ -24,6 +24,11 @@ class Patience:
     max_life: timedelta = timedelta(days=7)  # without a timeout
     away: timedelta = timedelta(seconds=150)  # without a pass, we were away: beats could not be counted
     retention: timedelta = timedelta(days=30)  # how long a finished run is kept
+
+
+def traits_at(infrastructure: Infrastructure, target: Target) -> Traits:
+    """What holds for an attempt that is sent there."""
+    return infrastructure.traits_of(target) if isinstance(infrastructure, Various) else infrastructure.traits
 
 
 def end_of_life(run: FlowRun, patience: Patience) -> datetime | None:

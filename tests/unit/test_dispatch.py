@@ -20,7 +20,18 @@ from dispatcher.dispatch import MAX_HOPS
 from dispatcher.ends import FREE_ATTEMPTS
 from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict, StoreUnavailable
 from dispatcher.pools import WorkPool
-from dispatcher.ports import Accepted, ActiveEntry, Admission, Infrastructure, Job, Move, PoolUnavailable, Rate, Request
+from dispatcher.ports import (
+    Accepted,
+    ActiveEntry,
+    Admission,
+    Infrastructure,
+    Job,
+    Move,
+    PoolUnavailable,
+    Rate,
+    Request,
+    Traits,
+)
 from dispatcher.runs import FlowRun, Name, StateType, Target, amended, deployment_limit
 from dispatcher.submitting import Submitter, record
 from dispatcher.testing.builders import POOL, TARGET, admitted, make_admission, make_attempt, make_request, make_run
@@ -637,6 +648,30 @@ def test_past_the_tokens_life_an_unknown_outcome_has_crashed_and_a_late_containe
     with pytest.raises(Conflict):
         claim(site, run)
     assert site.far.started() == [start]
+
+
+class WithoutTokens(FakeCloud):
+    """In general a repeat is safe; where this one sends its runs none is, and its containers have to be cleaned up."""
+
+    def traits_of(self, target: Target) -> Traits:
+        return replace(self.traits, token_life=timedelta(0), cleanup_after=timedelta(hours=1))
+
+
+def test_where_no_repeat_is_safe_an_unanswered_submission_is_not_repeated(site: Site) -> None:
+    without_events(site)
+    site.cloud = WithoutTokens(site.far)
+    site.far.fail_next("timeout")
+    run = site.order()
+    site.over()
+    submitted = site.far.counts()["submit"]
+
+    site.later(6)
+    site.over()
+
+    assert state(site, run) == (Name.CRASHED, 1)
+    assert "it may have run" in site.now_of(run).state.message
+    assert site.far.counts()["submit"] == submitted
+    assert site.now_of(run).attempts[-1].cleanup_seconds == 3600
 
 
 def test_the_find_that_is_not_answered_is_asked_again(site: Site) -> None:
