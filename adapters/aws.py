@@ -6,9 +6,6 @@ Invariant: nobody else makes a client or reads botocore's exceptions.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -17,39 +14,11 @@ from boto3.session import Session
 from botocore import exceptions
 from botocore.config import Config
 
+from adapters.failures import Failure, Trouble, one_line
 from dispatcher.errors import Misconfigured
 
 # What can come out of a call; a tuple, as `except` wants it.
 ERRORS = (exceptions.ClientError, exceptions.BotoCoreError)
-
-
-class Trouble(StrEnum):
-    """What a failed call tells, split by what the caller does next."""
-
-    THROTTLED = "throttled"  # a definite no, for now
-    CREDENTIALS = "credentials"  # none, expired or unknown to AWS: a definite no to every call
-    DENIED = "denied"  # these credentials may not do this: a definite no
-    NOT_SENT = "not sent"  # no connection: the request never left
-    NO_ANSWER = "no answer"  # timed out, cut off or a server's error: it may have had its effect
-    REFUSED = "refused"  # a definite no for a reason of its own: look at the code
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One failed call. `code` is AWS's, or botocore's exception; `message` is one line that may be shown.
-
-    `resources`: what a conflict is with (ECS: `ConflictException.resourceIds`). `answer`: all that AWS said, for what
-    is one service's own.
-    """
-
-    trouble: Trouble
-    code: str
-    message: str
-    resources: tuple[str, ...] = ()
-    answer: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}" if self.message else self.code
 
 
 # botocore's own list (`retries/standard.py`, ThrottledRetryableChecker) and what RunTask and DynamoDB say besides.
@@ -113,7 +82,7 @@ def client(
     except exceptions.NoRegionError as exc:
         raise Misconfigured(f"AWS {service}: no region is set; set AWS_REGION, or a profile that has one") from exc
     except exceptions.BotoCoreError as exc:
-        raise Misconfigured(f"AWS {service}: {_line(exc)}; check AWS_PROFILE and ~/.aws/config") from exc
+        raise Misconfigured(f"AWS {service}: {one_line(exc)}; check AWS_PROFILE and ~/.aws/config") from exc
 
 
 @lru_cache(maxsize=1)
@@ -148,14 +117,14 @@ def failure(exc: BaseException) -> Failure:
         trouble = Trouble.REFUSED
     else:
         trouble = Trouble.NO_ANSWER
-    return Failure(trouble, type(exc).__name__, _line(exc))
+    return Failure(trouble, type(exc).__name__, one_line(exc))
 
 
 def _of_answer(exc: exceptions.ClientError) -> Failure:
     error = exc.response.get("Error", {})
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(error.get("Code", ""))
-    message = " ".join(str(error.get("Message", "")).split())
+    message = one_line(str(error.get("Message", "")))
     if code in _THROTTLES or status == 429:
         trouble = Trouble.THROTTLED
     elif code in _CREDENTIALS:
@@ -166,8 +135,4 @@ def _of_answer(exc: exceptions.ClientError) -> Failure:
         trouble = Trouble.NO_ANSWER
     else:
         trouble = Trouble.REFUSED
-    return Failure(trouble, code, message, tuple(map(str, exc.response.get("resourceIds", ()))), exc.response)
-
-
-def _line(exc: BaseException) -> str:
-    return " ".join(str(exc).split())
+    return Failure(trouble, code, message, exc.response)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from adapters import aws
-from adapters.aws import Trouble
+from adapters.failures import Failure, Trouble
 from dispatcher.errors import InvalidInput, Misconfigured, SecretsUnavailable, Unreachable
 
 
@@ -39,7 +39,7 @@ class SecretsManager:
         return value
 
 
-def _translated(failure: aws.Failure, secret_id: str) -> Misconfigured | Unreachable:
+def _translated(failure: Failure, secret_id: str) -> Misconfigured | Unreachable:
     if failure.code == "ResourceNotFoundException":
         return Misconfigured(
             f"secret {secret_id} is not there: `aws secretsmanager create-secret --name {secret_id}` makes it"

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from adapters import aws
+from adapters.failures import Failure, Trouble
 from adapters.infrastructure.ecs import diagnosis, outcomes, places, stops
 from adapters.infrastructure.ecs.clients import PARALLEL, Clients
 from adapters.infrastructure.ecs.containers import main_name
@@ -219,10 +220,10 @@ class Ecs:
             raise Unreachable(str(error)) from error
 
 
-def is_task_gone(failure: aws.Failure) -> bool:
+def is_task_gone(failure: Failure) -> bool:
     """Stopped so long ago that ECS has forgotten it, or never there."""
     return failure.code == "ClusterNotFoundException" or (
-        failure.trouble is aws.Trouble.REFUSED and "not found" in failure.message.lower()
+        failure.trouble is Trouble.REFUSED and "not found" in failure.message.lower()
     )
 
 
@@ -250,6 +251,6 @@ def _log_options(container: Mapping[str, Any]) -> dict[str, str]:
 
 def _unreachable(error: BaseException, call: str) -> Unreachable:
     failure = aws.failure(error)
-    if failure.trouble is aws.Trouble.DENIED:
+    if failure.trouble is Trouble.DENIED:
         return Unreachable(outcomes.denied(failure, call))
     return Unreachable(f"{call}: {failure}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from adapters import aws
+from adapters.failures import Failure, Trouble
 from adapters.infrastructure.ecs.clients import Clients
 from adapters.infrastructure.ecs.networks import chosen, way_out
 from adapters.infrastructure.ecs.outcomes import denied
@@ -108,7 +109,7 @@ class _Doctor:
             self._client("ecs").stop_task(cluster=self._target.group, task=NO_TASK, reason="pushpool doctor")
         except aws.ERRORS as error:
             failure = aws.failure(error)
-            if failure.trouble is not aws.Trouble.REFUSED:
+            if failure.trouble is not Trouble.REFUSED:
                 raise
             if failure.code == "ClusterNotFoundException" or "not found" not in failure.message.lower():
                 return False, str(failure)
@@ -221,15 +222,15 @@ class _Doctor:
         return True, ""
 
 
-def _not_checked(what: str, failure: aws.Failure) -> tuple[bool, str]:
+def _not_checked(what: str, failure: Failure) -> tuple[bool, str]:
     """A refusal of what was asked is a finding; not to be allowed to ask, or no answer, is none."""
-    if failure.trouble is aws.Trouble.DENIED and what in ("cluster", "stopping tasks"):
+    if failure.trouble is Trouble.DENIED and what in ("cluster", "stopping tasks"):
         return False, denied(failure, what)
-    if failure.trouble is aws.Trouble.REFUSED and what in ("cluster", "network", "task definition"):
+    if failure.trouble is Trouble.REFUSED and what in ("cluster", "network", "task definition"):
         return False, str(failure)
-    if failure.trouble is aws.Trouble.CREDENTIALS:
+    if failure.trouble is Trouble.CREDENTIALS:
         return False, str(failure)
-    return True, f"not checked: {denied(failure, what) if failure.trouble is aws.Trouble.DENIED else failure}"
+    return True, f"not checked: {denied(failure, what) if failure.trouble is Trouble.DENIED else failure}"
 
 
 def _principal(arn: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.aws import Failure, Trouble
+from adapters.failures import Failure, Trouble
 from dispatcher.ports import Accepted, NotNow, Outcome, PoolUnavailable, Rejected, Unknown
 
 CAPACITY_PAUSE = timedelta(seconds=15)
@@ -73,8 +73,8 @@ def of_run_task(failure: Failure, *, is_ours: bool) -> Outcome:
     """RunTask failed. `is_ours`: the task definition is one that we register, and can register anew."""
     if failure.code == "ConflictException":
         # The token is another request's: an earlier one of this very submission, whose task is named.
-        conflict = f"{failure}; it names no task"
-        return Accepted(failure.resources[0]) if failure.resources else Unknown(conflict)
+        tasks = failure.answer.get("resourceIds") or ()
+        return Accepted(str(tasks[0])) if tasks else Unknown(f"{failure}; it names no task")
     if failure.trouble is Trouble.NO_ANSWER:
         return Unknown(f"RunTask: {failure}")
     if is_ours and is_definition_gone(failure):

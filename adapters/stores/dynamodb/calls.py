@@ -16,7 +16,7 @@ from threading import Lock, local
 from typing import Any
 
 from adapters import aws
-from adapters.aws import Failure, Trouble
+from adapters.failures import Failure, Trouble
 from adapters.stores.dynamodb.actions import ABSENT, Action, names, put, sent_key
 from adapters.stores.dynamodb.keys import META, Key
 from adapters.stores.dynamodb.table import DUE_INDEX, HASH, RANGE
