@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 UV := .venv-lock/bin/uv
-SERVERS := $(patsubst %,.servers/%/.stamp,dynamodb ministack microburst engine checkov)
+SERVERS := $(patsubst %,.servers/%/.stamp,dynamodb ministack microburst engine checkov google_provider)
 
 # Only what is installed here is used: pyright and its Node come as wheels.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -81,9 +81,12 @@ lock: $(UV) ## refresh every *.lock from pyproject.toml and *.in (ARGS=--upgrade
 	$(call compile,dev,--extra dev)
 	$(call compile,runtime,--constraints requirements/dev.lock)
 	$(call compile,aws,--extra aws --constraints requirements/dev.lock)
+	$(call compile,cloud-run,--extra cloud-run --constraints requirements/dev.lock)
+	$(call compile,gcp,--extra gcp --constraints requirements/dev.lock)
 	$(call pin,tests/servers/ministack.in,tests/servers/ministack.lock)
 	$(call pin,tests/servers/microburst.in,tests/servers/microburst.lock)
 	$(call pin,tests/servers/checkov.in,tests/servers/checkov.lock)
+	$(call pin,tests/servers/google_provider.in,tests/servers/google_provider.lock)
 
 .PHONY: clean
 clean: ## remove what was built and cached; .venv stays
@@ -138,6 +141,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 .servers/ministack/.stamp: tests/servers/ministack.lock tests/servers/virtual_environment.sh
 .servers/microburst/.stamp: tests/servers/microburst.lock tests/servers/virtual_environment.sh
 .servers/checkov/.stamp: tests/servers/checkov.lock tests/servers/virtual_environment.sh
+.servers/google_provider/.stamp: tests/servers/google_provider.lock tests/servers/virtual_environment.sh
 
 $(UV): $(STAMP)
 	$(BIN)/python -m venv .venv-lock

@@ -1,6 +1,9 @@
 """AWS for every adapter that speaks to it: clients as they are wanted here, and botocore's errors in our words.
 
-Invariant: nobody else makes a client or reads botocore's exceptions.
+Invariant: nobody else makes credentials or a client, or reads botocore's exceptions.
+
+Credentials are the ambient ones; on Google Cloud those of the role that PUSHPOOL_AWS_ROLE_ARN names, for an identity
+that is meant for PUSHPOOL_AWS_AUDIENCE.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dispatcher.errors import Misconfigured
 # What can come out of a call; a tuple, as `except` wants it.
 ERRORS = (exceptions.ClientError, exceptions.BotoCoreError)
 
+_ROLE, _AUDIENCE = "PUSHPOOL_AWS_ROLE_ARN", "PUSHPOOL_AWS_AUDIENCE"
 
 # botocore's own list (`retries/standard.py`, ThrottledRetryableChecker) and what RunTask and DynamoDB say besides.
 _THROTTLES = frozenset(
@@ -88,12 +92,25 @@ def client(
 @lru_cache(maxsize=1)
 def _session(ambience: tuple[tuple[str, str], ...]) -> Any:
     """One for all clients of one environment: it reads botocore's loaders, profiles and credentials once."""
-    del ambience
-    return Session()
+    told = dict(ambience)
+    if not (role := told.get(_ROLE)):
+        return Session()
+    if not (audience := told.get(_AUDIENCE)):
+        raise Misconfigured(f"{_ROLE} is {role}, and {_AUDIENCE} is not set: see the role's trust policy")
+    from botocore.session import get_session
+
+    from adapters import web_identity
+
+    session = get_session()
+    web_identity.use(session, web_identity.Role(role, audience))
+    return Session(botocore_session=session)
 
 
 def _ambience() -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+    told = (
+        (name, value) for name, value in os.environ.items() if name.startswith("AWS_") or name in (_ROLE, _AUDIENCE)
+    )
+    return tuple(sorted(told))
 
 
 def ambient_region() -> str:
@@ -125,7 +142,10 @@ def _of_answer(exc: exceptions.ClientError) -> Failure:
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(error.get("Code", ""))
     message = one_line(str(error.get("Message", "")))
-    if code in _THROTTLES or status == 429:
+    if exc.operation_name == "AssumeRoleWithWebIdentity":  # made for the credentials; the call itself was not
+        trouble = Trouble.NOT_SENT if status >= 500 or code in _THROTTLES else Trouble.CREDENTIALS
+        message = f"{message}; does the role {os.environ.get(_ROLE)} trust this service account?"
+    elif code in _THROTTLES or status == 429:
         trouble = Trouble.THROTTLED
     elif code in _CREDENTIALS:
         trouble = Trouble.CREDENTIALS
