@@ -31,6 +31,7 @@ class Settings:
     retention: timedelta
     heartbeat: timedelta
     installation: str = "pushpool"  # what its figures are told under
+    events: frozenset[str] = frozenset()  # pool types whose clouds' events reach this installation
     log_level: int = logging.INFO
 
     @property
@@ -57,6 +58,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         retention=timedelta(days=_whole(env, "PUSHPOOL_RETENTION_DAYS", 30, low=1, high=3650)),
         heartbeat=timedelta(seconds=_whole(env, "PUSHPOOL_HEARTBEAT_SECONDS", 120, low=1, high=86_400)),
         installation=env.get("PUSHPOOL_INSTALLATION") or "pushpool",
+        events=frozenset(filter(None, (env.get("PUSHPOOL_EVENTS") or "").replace(" ", "").split(","))),
         log_level=_level(env.get("PUSHPOOL_LOG_LEVEL") or "INFO"),
     )
 

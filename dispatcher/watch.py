@@ -24,6 +24,7 @@ class Patience:
     max_life: timedelta = timedelta(days=7)  # without a timeout
     away: timedelta = timedelta(seconds=150)  # without a pass, we were away: beats could not be counted
     retention: timedelta = timedelta(days=30)  # how long a finished run is kept
+    hears: frozenset[str] | None = None  # pool types whose clouds' events reach this installation; None: all that push
 
 
 def traits_at(infrastructure: Infrastructure, target: Target) -> Traits:
@@ -56,4 +57,5 @@ def next_check(run: FlowRun, traits: Traits, patience: Patience, now: datetime) 
 def _interval(attempt: Attempt, traits: Traits, patience: Patience) -> timedelta:
     if attempt.claimed_by is not None:
         return patience.heartbeat_grace
-    return patience.events if traits.pushes_events else patience.poll
+    is_heard = patience.hears is None or attempt.target.type in patience.hears
+    return patience.events if traits.pushes_events and is_heard else patience.poll

@@ -48,7 +48,12 @@ def context_of(settings: Settings, waker: Waker, *, infrastructure: Load | None 
         keys=_keys(settings, secrets, clock),
         clock=clock,
         api_url=settings.public_url or settings.local_url,
-        patience=Patience(heartbeat=beat, heartbeat_grace=beat * 2.5, retention=settings.retention),
+        patience=Patience(
+            heartbeat=beat,
+            heartbeat_grace=beat * 2.5,
+            retention=settings.retention,
+            hears=settings.events | {"process"},  # which tells its own process
+        ),
         secret=_job_secret(secrets, clock) if secrets is not None else partial(environment.secret, settings),
     )
 

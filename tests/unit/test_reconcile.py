@@ -13,7 +13,7 @@ from dispatcher.ports import ActiveEntry, Cause, Observation, Phase, Traits
 from dispatcher.reconcile import Bench, Question, Verdict, judge, question
 from dispatcher.runs import FlowRun, Name, OnUnknown, Policy, Slot, StateType, Stop, StopReason, pool_limit
 from dispatcher.submissions import repeated
-from dispatcher.testing.builders import NOW, POOL, make_attempt, make_run, make_slots
+from dispatcher.testing.builders import NOW, POOL, TARGET, make_attempt, make_run, make_slots
 from dispatcher.watch import Patience, end_of_life, next_check
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -414,6 +414,13 @@ def test_without_a_handle_the_next_look_is_when_the_submission_can_be_found(stat
 )
 def test_the_next_look_is_when_somebody_must_have_heard_of_it(run: FlowRun, traits: Traits, wait: timedelta) -> None:
     assert next_check(run, traits, PATIENCE, NOW) == NOW + wait
+
+
+@pytest.mark.parametrize(("hears", "wait"), [({TARGET.type}, PATIENCE.events), ({"elsewhere"}, PATIENCE.poll)])
+def test_a_cloud_whose_events_do_not_come_here_is_asked_more_often(hears: set[str], wait: timedelta) -> None:
+    traits, patience = replace(TRAITS, pushes_events=True), replace(PATIENCE, hears=frozenset(hears))
+
+    assert next_check(pending(), traits, patience, NOW) == NOW + wait
 
 
 def test_a_pending_attempt_is_looked_at_when_its_start_deadline_comes() -> None:

@@ -39,6 +39,7 @@ locals {
     PUSHPOOL_PUBLIC_URL        = local.public_url
     PUSHPOOL_WAKER             = "sqs:${local.wake_queue_url}"
     PUSHPOOL_SECRETS           = "secretsmanager://${var.name}"
+    PUSHPOOL_EVENTS            = "ecs:push"
     PUSHPOOL_RETENTION_DAYS    = tostring(var.retention_days)
     PUSHPOOL_HEARTBEAT_SECONDS = tostring(var.heartbeat_seconds)
     PUSHPOOL_LOG_LEVEL         = var.log_level

@@ -48,12 +48,13 @@ run "functions_are_told_where_everything_is" {
       PUSHPOOL_INSTALLATION      = "pushpool"
       PUSHPOOL_LOG_LEVEL         = "INFO"
       PUSHPOOL_PUBLIC_URL        = "https://abc.execute-api.eu-central-1.amazonaws.com"
+      PUSHPOOL_EVENTS            = "ecs:push"
       PUSHPOOL_RETENTION_DAYS    = "30"
       PUSHPOOL_SECRETS           = "secretsmanager://pushpool"
       PUSHPOOL_STORE             = "dynamodb://pushpool"
       PUSHPOOL_WAKER             = "sqs:https://sqs.example/1/pushpool-wake"
     })])
-    error_message = "Every function must have the same nine settings."
+    error_message = "Every function must have the same settings."
   }
 
   assert {
