@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -29,6 +30,9 @@ ERRORS = (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError)
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
 ClientT = TypeVar("ClientT")
+T = TypeVar("T")
+
+ATTEMPTS = 3
 
 # google.rpc.Code, by what the caller does next. Whatever is not here is a definite no with a reason of its own.
 _TROUBLES: tuple[tuple[type[exceptions.GoogleAPICallError], Trouble], ...] = (
@@ -47,7 +51,7 @@ _TROUBLES: tuple[tuple[type[exceptions.GoogleAPICallError], Trouble], ...] = (
 )
 # What gRPC says of a request that never left.
 _NO_CREDENTIALS = "Getting metadata from plugin failed"
-_NO_CONNECTION = "failed to connect to all addresses"
+_NO_CONNECTION = ("failed to connect to all addresses", "DNS resolution failed")
 
 
 def client(kind: type[ClientT], *, endpoint: str) -> ClientT:
@@ -76,8 +80,7 @@ def identity_token(audience: str) -> str:
     from google.auth.transport.requests import Request
     from google.oauth2 import id_token
 
-    token: str = id_token.fetch_id_token(Request(), audience)
-    return token
+    return str(id_token.fetch_id_token(Request(), audience))
 
 
 def project() -> str:
@@ -89,6 +92,15 @@ def project() -> str:
         return _found(told, *rest)[1]
     except Misconfigured:
         return ""
+
+
+def principal() -> str:
+    """Whom the credentials speak for, as far as they tell; "" if they do not."""
+    try:
+        found = getattr(credentials(), "service_account_email", "")
+    except Misconfigured:
+        return ""
+    return str(found) if found and found != "default" else ""
 
 
 def _ambience() -> tuple[str, str, str, str]:
@@ -132,6 +144,20 @@ def _federated(described: str) -> Credentials:
     return found
 
 
+def repeated(call: Callable[[], T]) -> T:
+    """What a call returns that may be made twice, tried again at once while it has no answer.
+
+    A function that was frozen finds its connections dead.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return call()
+        except ERRORS as exc:
+            if failure(exc).trouble not in (Trouble.NOT_SENT, Trouble.NO_ANSWER):
+                raise
+    return call()
+
+
 def failure(exc: BaseException) -> Failure:
     """What a caught one of `ERRORS` tells."""
     if isinstance(exc, auth_exceptions.GoogleAuthError):
@@ -154,6 +180,6 @@ def _code(exc: exceptions.GoogleAPICallError) -> str:
 def _trouble(exc: exceptions.GoogleAPICallError, message: str) -> Trouble:
     if _NO_CREDENTIALS in message:
         return Trouble.CREDENTIALS
-    if isinstance(exc, exceptions.ServiceUnavailable) and _NO_CONNECTION in message:
+    if isinstance(exc, exceptions.ServiceUnavailable) and any(words in message for words in _NO_CONNECTION):
         return Trouble.NOT_SENT
     return next((trouble for kind, trouble in _TROUBLES if isinstance(exc, kind)), Trouble.REFUSED)

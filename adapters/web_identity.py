@@ -40,13 +40,14 @@ class WebIdentity(CredentialProvider):  # type: ignore[misc]  # botocore has no 
 
     def __init__(self, session: Any, role: Role) -> None:
         super().__init__(session)
+        self._session: Any = session
         self._role = role
 
     def load(self) -> Any:
         """Called by botocore."""
-        region = self.session.get_config_variable("region") or _REGION
+        region = self._session.get_config_variable("region") or _REGION
         fetcher = AssumeRoleWithWebIdentityCredentialFetcher(
-            client_creator=partial(self.session.create_client, region_name=region),
+            client_creator=partial(self._session.create_client, region_name=region),
             web_identity_token_loader=self._identity,
             role_arn=self._role.arn,
             extra_args={"RoleSessionName": SESSION_NAME},

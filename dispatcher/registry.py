@@ -18,6 +18,8 @@ from dispatcher.ports import Infrastructure, Store, Waker
 GROUP = "pushpool.infrastructure"
 
 INFRASTRUCTURE: Mapping[str, str] = {
+    "cloud-run-v2:push": "adapters.infrastructure.cloud_run:open_v2",
+    "cloud-run:push": "adapters.infrastructure.cloud_run:open_v1",
     "ecs:push": "adapters.infrastructure.ecs:open",
     "process": "adapters.infrastructure.process:open",
 }
@@ -25,13 +27,16 @@ INFRASTRUCTURE: Mapping[str, str] = {
 STORES: Mapping[str, str] = {
     "sqlite": "adapters.stores.sqlite:open_store",
     "dynamodb": "adapters.stores.dynamodb:open_store",
+    "firestore": "adapters.stores.firestore:open_store",
 }
 
 WAKERS: Mapping[str, str] = {
+    "cloudtasks": "adapters.wakers.cloud_tasks:open_waker",
     "sqs": "adapters.wakers.sqs:open_waker",
 }
 
 SECRETS: Mapping[str, str] = {
+    "secretmanager": "adapters.secrets.secret_manager:open_secrets",
     "secretsmanager": "adapters.secrets.secrets_manager:open_secrets",
 }
 
@@ -66,7 +71,10 @@ def store(url: str) -> Store:
 
 
 def waker(address: str) -> Waker:
-    """`sqs:https://queue`. :raises AdapterUnavailable: another scheme, or its extra is not installed."""
+    """`sqs:https://queue`, `cloudtasks:projects/…`.
+
+    :raises AdapterUnavailable: another scheme, or its extra is not installed.
+    """
     scheme, _, rest = address.partition(":")
     if scheme not in WAKERS:
         raise AdapterUnavailable(f"PUSHPOOL_WAKER is {address!r}; there are: {', '.join(f'{s}:…' for s in WAKERS)}")

@@ -13,6 +13,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from adapters.stores.dynamodb import DynamoStore
+    from adapters.stores.firestore import FirestoreStore
     from dispatcher.testing.servers.aws_account import AwsAccount
     from dispatcher.testing.servers.processes import Missing
 
@@ -88,6 +89,61 @@ def open_dynamo(dynamodb: Any, table: str) -> Iterator[Callable[..., DynamoStore
 
     def connect(**how: Any) -> DynamoStore:
         stores.append(DynamoStore(table, **{"client": dynamodb, **how}))
+        return stores[-1]
+
+    yield connect
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Firestore emulator of this worker's own."""
+    from dispatcher.testing.servers.firestore import firestore_emulator
+
+    with ExitStack() as opened:
+        yield _entered(opened, firestore_emulator(tmp_path_factory.mktemp("firestore")))
+
+
+@pytest.fixture
+def new_firestore(firestore_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Makes clients, each of an empty database: the emulator's projects come to be by being named.
+
+    Like the service and unlike the emulator they answer no query without an index.
+    """
+    from google.api_core.exceptions import FailedPrecondition
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.firestore import Client
+
+    from adapters.stores.firestore.layout import EXEMPTIONS, INDEXES
+    from dispatcher.testing.firestore_calls import listen
+    from dispatcher.testing.firestore_indexes import refusing
+
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+
+    def make() -> Any:
+        client = Client(project=f"p-{uuid4().hex[:12]}", credentials=AnonymousCredentials(), database="(default)")
+        listen(client, refusing(INDEXES, EXEMPTIONS, FailedPrecondition))
+        return client
+
+    return make
+
+
+@pytest.fixture
+def firestore(new_firestore: Callable[[], Any]) -> Any:
+    """A client of an empty database."""
+    return new_firestore()
+
+
+@pytest.fixture
+def open_firestore(firestore: Any) -> Iterator[Callable[..., FirestoreStore]]:
+    """Opens the store in the database of `firestore` anew with each call."""
+    from adapters.stores.firestore import FirestoreStore
+
+    stores: list[FirestoreStore] = []
+
+    def connect(**how: Any) -> FirestoreStore:
+        stores.append(FirestoreStore(firestore.project, **{"client": firestore, **how}))
         return stores[-1]
 
     yield connect

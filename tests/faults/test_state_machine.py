@@ -274,3 +274,26 @@ InstallationOnDynamoDB.TestCase.settings = settings(
     Installation.TestCase.settings, max_examples=10, stateful_step_count=30
 )
 TestInstallationOnDynamoDB = pytest.mark.usefixtures("_dynamodb_for_the_machine")(InstallationOnDynamoDB.TestCase)
+
+
+class InstallationOnFirestore(Installation):
+    """The same on the Firestore emulator, a few times."""
+
+    new_client: ClassVar[Any] = None
+
+    def an_empty_store(self) -> Store:
+        from adapters.stores.firestore import FirestoreStore
+
+        client = type(self).new_client()
+        return FirestoreStore(client.project, client=client)
+
+
+@pytest.fixture
+def _firestore_for_the_machine(new_firestore: Any) -> None:
+    InstallationOnFirestore.new_client = staticmethod(new_firestore)
+
+
+InstallationOnFirestore.TestCase.settings = settings(
+    Installation.TestCase.settings, max_examples=6, stateful_step_count=30
+)
+TestInstallationOnFirestore = pytest.mark.usefixtures("_firestore_for_the_machine")(InstallationOnFirestore.TestCase)

@@ -10,7 +10,7 @@ import pytest
 
 from dispatcher.errors import InvalidInput, RunChanged
 from dispatcher.ports import ActiveEntry, Move, Store
-from dispatcher.runs import FlowRun, Name, Slot, pool_limit, queue_limit
+from dispatcher.runs import FlowRun, Name, Slot, amended, pool_limit, queue_limit
 from dispatcher.testing.builders import (
     NOW,
     POOL,
@@ -158,6 +158,17 @@ class EntryCases:
         assert store.get_run(run.id) == move.after
         assert [entry.run_id for entry in store.active(POOL)] == [holder.id]
         assert store.held(QUEUE) == {"1": holder.id}
+
+    def test_an_entry_that_another_holds_hears_nothing_of_the_runs_moves(self, store: Store) -> None:
+        holder = admitted(store, make_run(), slot="0")
+        before = entry_of(store, holder)
+        run = without_entry(store, slot="0")
+        running = Move(run, amended(run), check_at=LATER)
+
+        store.move(running)
+
+        assert store.get_run(run.id) == running.after
+        assert list(store.active(POOL)) == [before]
 
     def test_of_a_run_that_is_not_as_given_nothing_is_put_back(self, store: Store) -> None:
         run = without_entry(store)
