@@ -1,0 +1,73 @@
+"""Whose a job is, as labels that Google takes. Pure.
+
+Keys and values have at most 63 characters: lowercase letters, digits, underscores and dashes; a key begins with a
+letter; 64 of them (Cloud Run documentation, "Configure labels for jobs").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.errors import InvalidInput
+from dispatcher.ports import Job
+
+MOST = 64
+OURS = "managed-by"
+_MANAGER = "pushpool"
+_POOL, _RUN, _ATTEMPT = "pushpool-pool", "pushpool-run", "pushpool-attempt"
+_ILLEGAL = re.compile(r"[^a-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose an execution is."""
+
+    run_id: str
+    attempt: int
+
+
+def labels_of(given: Mapping[str, Any], job: Job, *, shared: bool) -> dict[str, str]:
+    """The given ones, made legal, and ours, which cannot be overridden; of a shared job nothing of one run.
+
+    :raises InvalidInput: too many, or one without a name.
+    """
+    labels = {_key(str(key)): legal(str(value)) for key, value in given.items() if value is not None}
+    ours = {OURS: _MANAGER, _POOL: legal(job.pool)}
+    if not shared:
+        ours |= {
+            "pushpool-deployment": legal(job.deployment),
+            _RUN: legal(job.run_id),
+            _ATTEMPT: str(job.attempt),
+            "pushpool-submission": str(job.submit_seq),
+        }
+    labels |= ours
+    if len(labels) > MOST:
+        raise InvalidInput(
+            f"labels has {len(given)} entries, and a job takes {MOST - len(ours)} besides ours", path="labels"
+        )
+    return dict(sorted(labels.items()))
+
+
+def is_ours(labels: object) -> bool:
+    return isinstance(labels, Mapping) and labels.get(OURS) == _MANAGER
+
+
+def origin(labels: Mapping[str, Any]) -> Origin | None:
+    """None: they name no run."""
+    run_id, attempt = str(labels.get(_RUN) or ""), str(labels.get(_ATTEMPT) or "")
+    return Origin(run_id, int(attempt)) if run_id and attempt.isdecimal() else None
+
+
+def legal(text: str) -> str:
+    """As a label's value."""
+    return _ILLEGAL.sub("-", text.lower())[:63]
+
+
+def _key(key: str) -> str:
+    found = legal(key).lstrip("-_0123456789")
+    if not found:
+        raise InvalidInput(f"labels has the name {key!r}: it has to have a letter", path="labels")
+    return found
