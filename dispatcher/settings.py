@@ -15,6 +15,19 @@ DEFAULT_PORT = 4280
 
 
 @dataclass(frozen=True, slots=True)
+class Senders:
+    """Who may push to a function, as their identity tokens (OpenID Connect) say.
+
+    `signatures_removed`: the platform has checked each token, and hands it on without its signature.
+    """
+
+    audience: str | None = None
+    accounts: frozenset[str] = frozenset()
+    certs_url: str | None = None
+    signatures_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that an installation can be told from outside."""
 
@@ -33,6 +46,8 @@ class Settings:
     installation: str = "pushpool"  # what its figures are told under
     events: frozenset[str] = frozenset()  # pool types whose clouds' events reach this installation
     log_level: int = logging.INFO
+    senders: Senders = Senders()
+    function_seconds: int = 60  # the longest that a call of the function may take
 
     @property
     def local_url(self) -> str:
@@ -60,6 +75,21 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         installation=env.get("PUSHPOOL_INSTALLATION") or "pushpool",
         events=frozenset(filter(None, (env.get("PUSHPOOL_EVENTS") or "").replace(" ", "").split(","))),
         log_level=_level(env.get("PUSHPOOL_LOG_LEVEL") or "INFO"),
+        senders=_senders(env),
+        function_seconds=_whole(env, "PUSHPOOL_FUNCTION_SECONDS", 60, low=1, high=3600),
+    )
+
+
+def _senders(env: Mapping[str, str]) -> Senders:
+    checked_by = env.get("PUSHPOOL_OIDC_SIGNATURE") or "function"
+    if checked_by not in ("function", "cloud-run"):
+        raise Misconfigured(f"PUSHPOOL_OIDC_SIGNATURE is {checked_by!r}; it is checked by function or cloud-run")
+    accounts = env.get("PUSHPOOL_OIDC_ACCOUNTS", "").split(",")
+    return Senders(
+        audience=env.get("PUSHPOOL_OIDC_AUDIENCE") or None,
+        accounts=frozenset(stripped for account in accounts if (stripped := account.strip())),
+        certs_url=env.get("PUSHPOOL_OIDC_CERTS_URL") or None,
+        signatures_removed=checked_by == "cloud-run",
     )
 
 

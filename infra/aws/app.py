@@ -27,12 +27,13 @@ if _serves("api"):
 
     def api(event: dict[str, Any], context: Any) -> dict[str, Any]:
         """An HTTP API's request (payload format 2.0), answered by the routes of the core."""
-        answer: dict[str, Any] = app(http.rest_event(event), context)
+        answer: dict[str, Any] = parts.measured(lambda: app(http.rest_event(event), context))
         return answer
 
 
 if _serves("dispatch"):
     from chalicelib import passes
+    from dispatcher.functions.passes import tick as make_tick
 
     # Chalice reads these of every scheduled event; what a schedule sends is up to who makes it.
     _SCHEDULED = dict.fromkeys(
@@ -41,12 +42,12 @@ if _serves("dispatch"):
 
     @app.schedule("rate(1 minute)")
     def tick(event: Any) -> None:
-        parts.measured(lambda: passes.tick(parts.dispatcher(), parts.until(event.context)))
+        parts.measured(lambda: make_tick(parts.dispatcher(), passes.until(event.context)))
 
     @app.on_sqs_message(queue="pushpool-wakes", batch_size=10)
     def wake(event: Any) -> dict[str, Any]:
         messages = event.to_dict()["Records"]
-        return parts.measured(lambda: passes.wake(parts.dispatcher(), messages, parts.until(event.context)))
+        return parts.measured(lambda: passes.wake(parts.dispatcher(), messages, passes.until(event.context)))
 
     def dispatch(event: dict[str, Any], context: Any) -> Any:
         """One function for both, so that what is warm for the one is warm for the other."""
@@ -62,4 +63,5 @@ if _serves("events"):
 
 
 if "_HANDLER" in os.environ:
-    parts.warm(os.environ["_HANDLER"])  # while the function is being made ready, when the processor is at its fastest
+    # While the function is being made ready, when the processor is at its fastest.
+    parts.warm(parts.dispatcher if _serves("dispatch") else parts.context)

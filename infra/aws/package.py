@@ -1,7 +1,7 @@
 """Builds the zip that Lambda runs: Chalice packs app, dependencies and wheel; then what nobody calls is taken out.
 
     make package-aws                   dist/pushpool-aws-python3.11-x86_64.zip
-    make package-aws CLOUDS='aws gcp'  with what pools on another cloud need; requirements/NAME.lock says what
+    make package-aws CLOUDS='aws cloud-run'  with what pools on another cloud need; requirements/NAME.lock says what
     python infra/aws/package.py --dist FOLDER  out of the wheel that is there, and into it
 
 The runtime and the machine are part of the name, so that Terraform can tell them.
@@ -22,9 +22,13 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds only what lies beside it
+
+from packing import requirements, wheel, zipped
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-MOST_BYTES = 20 * 1024 * 1024
+# For ECS alone; and what Lambda takes ("Lambda quotas", deployment package, uploaded directly).
+MOST_BYTES, MOST_OF_ALL = 20 * 1024 * 1024, 50_000_000
 MACHINE = "x86_64"
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # compiled parts are this Python's
 
@@ -46,37 +50,28 @@ _UNUSED = re.compile(
 
 def main(clouds: list[str], dist: Path) -> int:
     """Build it, and say what it came to."""
-    wheel = _wheel(dist)
+    source = wheel(dist)
     target = dist / f"pushpool-aws-{RUNTIME}-{MACHINE}.zip"
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
-        _lay_out(project, wheel, clouds)
+        _lay_out(project, source, clouds)
         _pack(project, Path(folder) / "out")
         _prune(Path(folder) / "out" / "deployment.zip", target)
     size = target.stat().st_size
     print(f"{target}: {size / 1024 / 1024:.1f} MiB")
-    if size > MOST_BYTES:
-        print(f"that is over {MOST_BYTES // 1024 // 1024} MiB; leave out a cloud", file=sys.stderr)
+    most = MOST_BYTES if clouds == ["aws"] else MOST_OF_ALL
+    if size > most:
+        print(f"that is over {most / 1024 / 1024:.0f} MiB; leave out a cloud", file=sys.stderr)
         return 1
     return 0
 
 
-def _wheel(dist: Path) -> Path:
-    found = sorted(dist.glob("pushpool-*.whl"))
-    if len(found) != 1:
-        raise SystemExit(f"{dist} has {len(found)} wheels; `make wheel` leaves one in dist")
-    return found[0]
-
-
-def _lay_out(project: Path, wheel: Path, clouds: Iterable[str]) -> None:
+def _lay_out(project: Path, source: Path, clouds: Iterable[str]) -> None:
     """A Chalice project: the app, what it needs, and the wheel, unpacked, in `vendor`."""
     shutil.copytree(HERE, project, ignore=shutil.ignore_patterns("package.py", "__pycache__", "deployments"))
-    with zipfile.ZipFile(wheel) as packed:
+    with zipfile.ZipFile(source) as packed:
         packed.extractall(project / "vendor")
-    locks = [ROOT / "requirements" / f"{cloud}.lock" for cloud in clouds]
-    if missing := [lock.name for lock in locks if not lock.exists()]:
-        raise SystemExit(f"requirements/ has no {', '.join(missing)}; CLOUDS names some of those that are there")
-    (project / "requirements.txt").write_text("\n".join(lock.read_text() for lock in locks))
+    (project / "requirements.txt").write_text(requirements(clouds))
 
 
 def _pack(project: Path, out: Path) -> None:
@@ -96,12 +91,7 @@ def _prune(packed: Path, target: Path) -> None:
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     if not compileall.compile_dir(folder, stripdir=folder, quiet=1, invalidation_mode=unchecked):
         raise SystemExit(f"{packed.name} holds Python that does not compile")
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as kept:
-        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-            entry = zipfile.ZipInfo(str(file.relative_to(folder)), (2020, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            kept.writestr(entry, file.read_bytes())
+    zipped(folder, target)
 
 
 def _kept(names: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.wakers.sqs import SqsWaker, Wake, open_waker
+from adapters.wakers.sqs import SqsWaker, open_waker
+from adapters.wakes import Wake
 from dispatcher.errors import InvalidInput
 from dispatcher.ports import Waker
 from dispatcher.testing.clock import HandClock

@@ -11,17 +11,11 @@ from typing import Any
 from chalice.app import Chalice, Response
 
 from chalicelib import parts
-from dispatcher.http.api import Api
 from dispatcher.http.matching import Matcher
 from dispatcher.http.messages import Problem, Request
 from dispatcher.http.routes import ROUTES
 
 NOWHERE = "/"  # what no route is for: the core says so, as everywhere
-
-
-@cache
-def _api() -> Api:
-    return Api(parts.context())
 
 
 @cache
@@ -34,7 +28,7 @@ def bind(app: Chalice) -> None:
 
     def answer(**_: str) -> Response:
         assert app.current_request is not None
-        response = _api().answer(_request(app.current_request.to_original_event()))
+        response = parts.api().answer(_request(app.current_request.to_original_event()))
         return Response(response.body.decode(), dict(response.headers), response.status)
 
     for path, methods in _paths():

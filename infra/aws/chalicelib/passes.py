@@ -1,4 +1,4 @@
-"""Passes that the schedule or a wake asked for.
+"""Passes that messages of the wake queue asked for.
 
 Invariant: a message that could not be dealt with is given back alone; those that were are not delivered again.
 """
@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from adapters.wakers.sqs import Wake
+from adapters.wakes import Wake
 from dispatcher.dispatch import Dispatcher
 from dispatcher.errors import InvalidInput
+from dispatcher.functions import parts
+from dispatcher.functions.passes import over
 from dispatcher.logs import log
 
 Asked: TypeAlias = tuple[str, int]  # a message's id, and the hops that it tells of
 
 
-def tick(dispatcher: Dispatcher, until: datetime) -> None:
-    """A pass over each pool."""
-    passes = dispatcher.tick(until=until)
-    log.debug("tick made", extra={"pools": len(passes)})
+def until(lambda_context: Any) -> datetime:
+    """When a pass must be over."""
+    return parts.until(timedelta(milliseconds=lambda_context.get_remaining_time_in_millis()))
 
 
 def wake(dispatcher: Dispatcher, messages: Iterable[Mapping[str, Any]], until: datetime) -> dict[str, Any]:
@@ -31,7 +32,10 @@ def wake(dispatcher: Dispatcher, messages: Iterable[Mapping[str, Any]], until: d
     if asked:
         dispatcher.prepare(until)
         with ThreadPoolExecutor(len(asked), thread_name_prefix="pass") as threads:
-            passes = {pool: threads.submit(_over, dispatcher, pool, said, until) for pool, said in asked.items()}
+            passes = {
+                pool: threads.submit(over, dispatcher, pool, until, hops=min(hops for _, hops in said))
+                for pool, said in asked.items()
+            }
         failed += [each for pool, is_made in passes.items() if not is_made.result() for each in asked[pool]]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id, _ in failed]}
 
@@ -47,13 +51,3 @@ def _by_pool(messages: Iterable[Mapping[str, Any]]) -> dict[str, list[Asked]]:
             said = Wake("")
         asked.setdefault(said.pool, []).append((message["messageId"], said.hops))
     return asked
-
-
-def _over(dispatcher: Dispatcher, pool: str, asked: list[Asked], until: datetime) -> bool:
-    """Whether the pass was made."""
-    try:
-        dispatcher.over(pool, until=until, hops=min(hops for _, hops in asked), paced=True)
-    except Exception:  # noqa: BLE001  # the boundary between pools: what went wrong is in the log
-        log.exception("pass failed", extra={"pool": pool})
-        return False
-    return True

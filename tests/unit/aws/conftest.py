@@ -40,14 +40,11 @@ def context(bench: ApiBench) -> Context:
 @pytest.fixture(autouse=True)
 def installed(app: ModuleType, context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The functions work with that installation."""
-    parts: Any = sys.modules["chalicelib.parts"]
-    http: Any = sys.modules["chalicelib.http"]
-    monkeypatch.setattr(parts, "context", lambda: context)
+    parts: Any = app.parts
     monkeypatch.setattr(parts, "told", settings.read)
     level = log.level
     log.setLevel(logging.DEBUG)
-    for kept in (http._api, parts.dispatcher, parts.figures):
-        kept.cache_clear()
+    parts.use(context)
     yield
     parts.dispatcher().close()
     log.setLevel(level)

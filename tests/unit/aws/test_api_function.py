@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,8 @@ from dispatcher.api_keys import Scope
 from dispatcher.http.messages import MAX_BODY_BYTES
 from dispatcher.http.routes import ROUTES
 from dispatcher.testing.api_bench import TEMPLATE, ApiBench
+from dispatcher.testing.builders import admitted, make_run
+from dispatcher.tokens import RunToken
 
 Json = dict[str, Any]
 
@@ -120,3 +123,14 @@ def test_the_runner_is_served_as_text(call: Any) -> None:
 
     assert answer["headers"]["Content-Type"].startswith("text/x-python")
     assert "def main" in answer["body"]
+
+
+def test_what_a_container_reports_is_counted(call: Any, bench: ApiBench, capsys: pytest.CaptureFixture[str]) -> None:
+    run = admitted(bench.store, make_run())
+    token = bench.ring.sign(RunToken(run.id, 1, bench.clock.now() + timedelta(days=1)), key_id=bench.ring.current)
+    for word in ({"state": "RUNNING"}, {"state": "COMPLETED", "exit_code": 0}):
+        said = call("POST", "/v1/callbacks/state", {"instance": "i-1", **word}, authorization=f"Bearer {token}")
+        assert said["statusCode"] == 200, said
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["Completed"] == 1

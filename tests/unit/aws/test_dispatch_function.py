@@ -205,8 +205,8 @@ def test_a_function_without_its_environment_says_what_it_lacks(app: ModuleType) 
 def test_a_pass_ends_before_its_function_does(app: ModuleType) -> None:
     from datetime import UTC, datetime, timedelta
 
-    parts: Any = sys.modules["chalicelib.parts"]
-    left = parts.until(Call()) - datetime.now(UTC)
+    passes: Any = sys.modules["chalicelib.passes"]
+    left = passes.until(Call()) - datetime.now(UTC)
 
     assert timedelta(seconds=40) < left <= timedelta(seconds=50)
 
@@ -226,7 +226,8 @@ def test_the_zip_imports_no_more_than_a_function_needs() -> None:
         done = subprocess.run([sys.executable, "-c", script, handler], capture_output=True, text=True, check=True)
         return set(done.stdout.split())
 
-    clouds = {"google", "azure", "modal"}
+    # `google` by itself may be a folder that an installed package declares, and no more.
+    clouds = {"google.auth", "google.api_core", "grpc", "azure", "modal"}
     for handler in ("app.dispatch", "app.events"):
         assert not imported(handler) & {"dispatcher.http.routes", "httpx", "jsonschema_rs", "dispatcher.cli", *clouds}
     assert not imported("app.api") & {"dispatcher.cli", "waitress", *clouds}
