@@ -4,7 +4,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 ARGS ?=
-CLOUDS ?= aws
+CLOUDS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,12 +69,16 @@ bench-aws: package-aws $(SERVERS) ## the same for AWS: units, cold starts, the r
 
 .PHONY: wheel
 wheel: $(STAMP) ## build dist/pushpool-*.whl
-	rm -rf dist
+	rm -f dist/pushpool-*.whl
 	$(BIN)/python -m build --no-isolation --wheel
 
 .PHONY: package-aws
-package-aws: $(STAMP) wheel ## build dist/pushpool-aws-*.zip for Lambda (CLOUDS='aws gcp' for pools elsewhere)
-	$(BIN)/python infra/aws/package.py $(CLOUDS)
+package-aws: $(STAMP) wheel ## build dist/pushpool-aws-*.zip for Lambda (CLOUDS='aws cloud-run' for pools there)
+	$(BIN)/python infra/aws/package.py $(or $(CLOUDS),aws)
+
+.PHONY: package-gcp
+package-gcp: $(STAMP) wheel ## build dist/pushpool-gcp-*.zip for Google Cloud (CLOUDS='gcp aws' for pools there)
+	$(BIN)/python infra/gcp/archive.py $(or $(CLOUDS),gcp)
 
 .PHONY: lock
 lock: $(UV) ## refresh every *.lock from pyproject.toml and *.in (ARGS=--upgrade for newer versions)
