@@ -1,7 +1,8 @@
-"""Terraform on a copy of the project's modules, with the real AWS provider.
+"""Terraform on a copy of the project's modules, with the real AWS provider, and with Google's or its stand-in.
 
-The provider is taken from a filesystem mirror: the one that PUSHPOOL_TERRAFORM_PROVIDERS names, or where a machine's
-packages put one. Where there is none, `terraform init` fetches it.
+A provider is taken from a filesystem mirror: the one that PUSHPOOL_TERRAFORM_PROVIDERS names, or where a machine's
+packages put one. Where there is none of AWS's, `terraform init` fetches it. Google's stand-in is in a mirror that
+`make servers` makes: it knows every argument, computes nothing that only Google could, and makes nothing.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dispatcher.testing.servers.processes import Missing
+from dispatcher.testing.servers.processes import Missing, installed
 
 MODULES = Path(__file__).parents[2] / "terraform"
 EXAMPLE = "examples/aws"
+GOOGLE_EXAMPLE = "examples/gcp"
+ACROSS = "examples/across"
 
 # Terraform's own places for a mirror (CLI Configuration, "Implied Local Mirror Directories"), and what images use.
 _MIRRORS = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins")
 _FURTHER_MIRRORS = ("/usr/share/terraform/plugins", "/opt/*")
+
+_MIRRORED = "  filesystem_mirror {\n    path = %s\n  }\n"
+_DIRECT = '  direct {\n    exclude = ["hashicorp/google", "hashicorp/random"]\n  }\n'
 
 
 class TerraformFailed(Exception):
@@ -57,43 +63,80 @@ class Terraform:
 
 
 def terraform(folder: Path) -> Terraform:
-    """:raises Missing: Terraform or the provider is not to be had here."""
+    """With the AWS example initialised. :raises Missing: Terraform or the provider is not to be had here."""
+    return _initialised(folder, EXAMPLE, [_mirror("aws")])
+
+
+def google_terraform(folder: Path, *, stand_in: bool = False) -> Terraform:
+    """With Google's example initialised: on the real providers where a mirror has them, unless stand-ins are asked for.
+
+    :raises Missing: Terraform or a provider is not to be had here.
+    """
+    return _initialised(folder, GOOGLE_EXAMPLE, [_google_mirror(stand_in=stand_in)])
+
+
+def terraform_across_clouds(folder: Path, configuration: str) -> Terraform:
+    """With a configuration that uses both clouds' modules initialised, in the folder ACROSS.
+
+    :raises Missing: Terraform or a provider is not to be had here.
+    """
+    return _initialised(folder, ACROSS, [_mirror("aws"), _google_mirror()], configuration)
+
+
+def _google_mirror(*, stand_in: bool = False) -> Path:
+    real = _mirror("google") if not stand_in and _mirror("google") == _mirror("random") else None
+    return real or installed("google_provider", file="mirror") / "mirror"
+
+
+def _initialised(
+    folder: Path, example: str, mirrors: Sequence[Path | None], configuration: str | None = None
+) -> Terraform:
     if shutil.which("terraform") is None:
         raise Missing("terraform is not on PATH: install 1.11 or later of its first major version")
     if not MODULES.is_dir():
         raise Missing(f"{MODULES} is not there: the modules need a checkout, not a wheel")
     copy = folder / "terraform"
     shutil.copytree(MODULES, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", ".terraform.lock.hcl"))
-    made = Terraform(copy, _environment(folder))
+    if configuration is not None:
+        (copy / example).mkdir()
+        (copy / example / "main.tf").write_text(configuration, encoding="utf-8")
+    made = Terraform(copy, _environment(folder, mirrors))
     try:
-        made.init(EXAMPLE)
+        made.init(example)
     except TerraformFailed as exc:
         way_out = "name a filesystem mirror that has it in PUSHPOOL_TERRAFORM_PROVIDERS"
-        raise Missing(f"the AWS provider could not be fetched; {way_out}\n{exc}") from exc
+        raise Missing(f"the provider of {example} could not be fetched; {way_out}\n{exc}") from exc
     return made
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Nothing of the shell's that would lead to an account of AWS, or change what Terraform does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_", "PUSHPOOL_"))}
-    mirror = _mirror()
+def _environment(folder: Path, mirrors: Sequence[Path | None]) -> dict[str, str]:
+    """Nothing of the shell's that would lead to an account, or change what Terraform does."""
+    foreign = ("AWS_", "TF_", "PUSHPOOL_", "GOOGLE_", "CLOUDSDK_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     configuration = folder / "terraform.tfrc"
     # Without a `direct` block a provider that the mirror lacks fails at once.
-    source = f"filesystem_mirror {{\n    path = {json.dumps(str(mirror))}\n  }}" if mirror else "direct {}"
-    configuration.write_text(f"provider_installation {{\n  {source}\n}}\n", encoding="utf-8")
+    sources = [_MIRRORED % json.dumps(str(mirror)) if mirror else _DIRECT for mirror in dict.fromkeys(mirrors)]
+    configuration.write_text(f"provider_installation {{\n{''.join(sources)}}}\n", encoding="utf-8")
+    secrets = folder / "secrets"
+    secrets.mkdir()
     return {
         **kept,
         "TF_CLI_CONFIG_FILE": str(configuration),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PUSHPOOL_PROVIDER_STUB": str(secrets),
     }
 
 
-def _mirror() -> Path | None:
-    if given := os.environ.get("PUSHPOOL_TERRAFORM_PROVIDERS"):
-        return Path(given).expanduser().absolute()
-    return next((place for place in _places() if any(place.glob("*/hashicorp/aws/**/terraform-provider-aws*"))), None)
+def _mirror(provider: str) -> Path | None:
+    """The one that is named is believed to have AWS's; Google's it may have."""
+    pattern = f"*/hashicorp/{provider}/**/terraform-provider-{provider}*"
+    given = os.environ.get("PUSHPOOL_TERRAFORM_PROVIDERS")
+    named = Path(given).expanduser().absolute() if given else None
+    if named is not None and (provider == "aws" or any(named.glob(pattern))):
+        return named
+    return next((place for place in _places() if any(place.glob(pattern))), None)
 
 
 def _places() -> Iterable[Path]:

@@ -13,7 +13,7 @@ import pytest
 
 from dispatcher.testing.servers.ministack import client_environment, ministack
 from dispatcher.testing.servers.processes import Missing
-from dispatcher.testing.terraform import Terraform, terraform
+from dispatcher.testing.terraform import Terraform, google_terraform, terraform, terraform_across_clouds
 
 # Answers as the real handlers do where they have nothing to do.
 _HANDLERS = """
@@ -30,6 +30,34 @@ def events(event, context):
 def made_terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     try:
         return terraform(tmp_path_factory.mktemp("terraform"))
+    except Missing as exc:
+        _do_without(exc)
+
+
+@pytest.fixture(scope="session")
+def google(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """With Google's own provider, where a mirror has it, or with its stand-in: for what makes nothing."""
+    try:
+        return google_terraform(tmp_path_factory.mktemp("google"))
+    except Missing as exc:
+        _do_without(exc)
+
+
+@pytest.fixture(scope="session")
+def google_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """With the stand-in, on which what is applied is in the state alone."""
+    try:
+        return google_terraform(tmp_path_factory.mktemp("stand_in"), stand_in=True)
+    except Missing as exc:
+        _do_without(exc)
+
+
+@pytest.fixture(scope="session")
+def across_clouds(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """With the providers of both clouds, and across_clouds.tf."""
+    configuration = Path(__file__).with_name("across_clouds.tf").read_text(encoding="utf-8")
+    try:
+        return terraform_across_clouds(tmp_path_factory.mktemp("across"), configuration)
     except Missing as exc:
         _do_without(exc)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.testing.terraform import EXAMPLE, MODULES, Terraform
+from dispatcher.testing.terraform import EXAMPLE, GOOGLE_EXAMPLE, MODULES, Terraform
 
-DOCUMENTED = ["modules/aws-dispatcher", "modules/aws-ecs-pool", EXAMPLE]
+AWS_MODULES = ["modules/aws-dispatcher", "modules/aws-ecs-pool"]
+GOOGLE_MODULES = ["modules/gcp-dispatcher", "modules/gcp-cloud-run-pool"]
+DOCUMENTED = [*AWS_MODULES, EXAMPLE, *GOOGLE_MODULES, GOOGLE_EXAMPLE]
 
 
 def test_every_file_is_formatted(terraform: Terraform) -> None:
@@ -25,8 +27,24 @@ def test_the_example_and_the_modules_that_it_uses_are_valid(terraform: Terraform
     assert "Warning" not in said
 
 
-@pytest.mark.parametrize("module", ["modules/aws-dispatcher", "modules/aws-ecs-pool"])
+def test_the_example_on_google_cloud_and_its_modules_are_valid(google: Terraform) -> None:
+    said = google(GOOGLE_EXAMPLE, "validate", "-no-color")
+
+    assert "Success!" in said
+    assert "Warning" not in said
+
+
+@pytest.mark.parametrize("module", AWS_MODULES)
 def test_the_modules_own_tests_pass(module: str, terraform: Terraform) -> None:
+    _pass_their_own_tests(module, terraform)
+
+
+@pytest.mark.parametrize("module", GOOGLE_MODULES)
+def test_the_modules_for_google_cloud_pass_their_own_tests(module: str, google: Terraform) -> None:
+    _pass_their_own_tests(module, google)
+
+
+def _pass_their_own_tests(module: str, terraform: Terraform) -> None:
     terraform.init(module)
 
     said = terraform(module, "test", "-no-color")
@@ -34,7 +52,7 @@ def test_the_modules_own_tests_pass(module: str, terraform: Terraform) -> None:
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", said)
 
 
-@pytest.mark.parametrize("folder", ["modules/aws-dispatcher", "modules/aws-ecs-pool"])
+@pytest.mark.parametrize("folder", [*AWS_MODULES, *GOOGLE_MODULES])
 def test_a_module_configures_no_provider(folder: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in (MODULES / folder).glob("*.tf")]
 
@@ -76,12 +94,13 @@ def test_every_variable_is_typed_and_described_and_every_output_described() -> N
     assert typed == {name for name, block in blocks.items() if block.startswith("variable")}
 
 
-def test_the_settings_that_ship_name_inputs_of_the_example_alone() -> None:
-    example = (MODULES / EXAMPLE / "terraform.tfvars.example").read_text(encoding="utf-8")
+@pytest.mark.parametrize("folder", [EXAMPLE, GOOGLE_EXAMPLE])
+def test_the_settings_that_ship_name_inputs_of_the_example_alone(folder: str) -> None:
+    example = (MODULES / folder / "terraform.tfvars.example").read_text(encoding="utf-8")
     named = set(re.findall(r"^(?:# )?(\w+) += ", example, re.MULTILINE))
 
     assert "region" in named
-    assert named <= set(_declared(MODULES / EXAMPLE, "variable"))
+    assert named <= set(_declared(MODULES / folder, "variable"))
 
 
 def _blocks(folder: Path, kind: str) -> dict[str, str]:

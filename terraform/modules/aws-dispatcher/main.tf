@@ -70,8 +70,12 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = each.value.reserved == null ? -1 : each.value.reserved
   kms_key_arn                    = var.kms_key_arn
 
+  # It holds no secret, and only dispatch goes to other clouds.
   environment {
-    variables = local.environment
+    variables = merge(
+      local.environment,
+      each.key == "dispatch" && var.google_credentials != null ? { PUSHPOOL_GOOGLE_CREDENTIALS = var.google_credentials } : {},
+    )
   }
 
   # The functions write JSON lines themselves.

@@ -199,6 +199,17 @@ variable "environment" {
   }
 }
 
+variable "google_credentials" {
+  description = "How dispatch becomes known to Google Cloud, for pools of Cloud Run jobs: the output google_credentials of gcp-cloud-run-pool, which holds no secret. The package must be built with CLOUDS='aws cloud-run'. Null: not at all."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.google_credentials == null || try(jsondecode(var.google_credentials).type == "external_account", false)
+    error_message = "google_credentials must be the configuration of a workload identity federation: JSON whose type is external_account. A key of a service account is not taken."
+  }
+}
+
 variable "make_token_keys" {
   description = "Whether the module makes the secret <name>/token-keys, with the keys that sign run tokens. False: somebody else does, in the form of token_keys."
   type        = bool

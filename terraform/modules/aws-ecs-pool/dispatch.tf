@@ -72,10 +72,37 @@ locals {
 
 resource "aws_iam_role_policy" "dispatch" {
   name = local.name
-  role = var.dispatch_role_name
+  role = var.google_dispatcher == null ? var.dispatch_role_name : aws_iam_role.google_dispatcher[0].id
 
   policy = jsonencode({
     Version   = "2012-10-17"
     Statement = local.dispatch_statements
+  })
+}
+
+# A dispatcher on Google Cloud: AWS takes Google's word for who calls. Of a service account's token `aud` is the authorised
+# party, its number, `oaud` whom it is for, and `sub` its number again (IAM User Guide, "Available keys for AWS web identity
+# federation").
+resource "aws_iam_role" "google_dispatcher" {
+  count = var.google_dispatcher == null ? 0 : 1
+
+  name                 = "${local.name}-dispatch-${local.region}"
+  description          = "pushpool: dispatch on Google Cloud, for the pool ${var.pool}"
+  permissions_boundary = var.permissions_boundary_arn
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Federated = "accounts.google.com" }
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Condition = {
+        StringEquals = {
+          "accounts.google.com:aud"  = var.google_dispatcher.unique_id
+          "accounts.google.com:oaud" = var.google_dispatcher.audience
+          "accounts.google.com:sub"  = var.google_dispatcher.unique_id
+        }
+      }
+    }]
   })
 }

@@ -22,3 +22,8 @@ output "log_group_name" {
   description = "Name of the log group of the pool's containers."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "google_dispatcher_role_arn" {
+  description = "ARN of the role in which a dispatcher on Google Cloud acts: aws_role_arn of gcp-dispatcher. Null without google_dispatcher."
+  value       = one(aws_iam_role.google_dispatcher[*].arn)
+}

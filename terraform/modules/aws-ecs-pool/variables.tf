@@ -22,13 +22,40 @@ variable "name" {
 }
 
 variable "dispatch_role_name" {
-  description = "Name of the role of the dispatch function: the output dispatch_role_name of aws-dispatcher."
+  description = "Name of the role of the dispatch function: the output dispatch_role_name of aws-dispatcher. Null with google_dispatcher."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.dispatch_role_name))
+    condition     = var.dispatch_role_name == null || can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.dispatch_role_name))
     error_message = "dispatch_role_name must be the name of an IAM role, not its ARN."
+  }
+
+  validation {
+    condition     = (var.dispatch_role_name == null) != (var.google_dispatcher == null)
+    error_message = "either dispatch_role_name or google_dispatcher must be given, and not both."
+  }
+}
+
+variable "google_dispatcher" {
+  description = <<-EOT
+    A dispatcher on Google Cloud, for which the module makes a role; give the output google_dispatcher_role_arn to gcp-dispatcher.
+    `unique_id`: the number of dispatch's service account, the output dispatch_unique_id of gcp-dispatcher; `audience`: whom its tokens are for, aws_audience there.
+  EOT
+  type = object({
+    unique_id = string
+    audience  = optional(string, "pushpool")
+  })
+  default = null
+
+  validation {
+    condition     = var.google_dispatcher == null || can(regex("^[0-9]{21}$", var.google_dispatcher.unique_id))
+    error_message = "google_dispatcher.unique_id must be the 21 digits of a service account's unique id, not its email."
+  }
+
+  validation {
+    condition     = var.google_dispatcher == null || can(regex("^[A-Za-z0-9:/._-]{1,255}$", var.google_dispatcher.audience))
+    error_message = "google_dispatcher.audience must have 1 to 255 letters, digits and characters of : / . _ -"
   }
 }
 

@@ -144,6 +144,19 @@ run "what_is_set_is_what_is_made" {
   }
 }
 
+run "only_dispatch_is_told_of_google_cloud" {
+  command = plan
+
+  variables {
+    google_credentials = jsonencode({ type = "external_account" })
+  }
+
+  assert {
+    condition     = { for key, function in aws_lambda_function.this : key => lookup(function.environment[0].variables, "PUSHPOOL_GOOGLE_CREDENTIALS", "") } == { api = "", dispatch = var.google_credentials, events = "" }
+    error_message = "Dispatch, and it alone, must have the configuration."
+  }
+}
+
 run "alarms_can_be_left_out" {
   command = plan
 

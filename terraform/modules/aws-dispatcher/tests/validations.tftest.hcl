@@ -33,6 +33,7 @@ run "bad_values_are_refused" {
     log_level                = "info"
     log_retention_days       = 31
     environment              = { "1" = "starts with a digit" }
+    google_credentials       = jsonencode({ type = "service_account", private_key = "key" })
     token_keys               = "k1:too-short"
     token_keys_version       = 0
     secret_recovery_days     = 6
@@ -53,6 +54,7 @@ run "bad_values_are_refused" {
     var.log_level,
     var.log_retention_days,
     var.environment,
+    var.google_credentials,
     var.token_keys,
     var.token_keys_version,
     var.secret_recovery_days,
@@ -74,6 +76,7 @@ run "further_bad_values_are_refused" {
     retention_days       = 3651
     heartbeat_seconds    = 1.5
     environment          = { PUSHPOOL_STORE = "dynamodb://other" }
+    google_credentials   = "gs://bucket/credentials.json"
     token_keys           = "mIqOcZkXb6OuVOLJtNYUnGiAaERjzPNBVdP0gjgwFzumsjBsEJEtT06t4GvH6f5J"
     token_keys_version   = 1.5
     secret_recovery_days = 31
@@ -88,6 +91,7 @@ run "further_bad_values_are_refused" {
     var.retention_days,
     var.heartbeat_seconds,
     var.environment,
+    var.google_credentials,
     var.token_keys,
     var.token_keys_version,
     var.secret_recovery_days,

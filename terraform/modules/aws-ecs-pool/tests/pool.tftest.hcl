@@ -199,3 +199,39 @@ run "the_pool_is_handed_out_as_it_stands_in_pushpool_yaml" {
     error_message = "With a cluster given, none must be made."
   }
 }
+
+run "a_dispatcher_on_google_cloud_gets_the_same_rights_by_its_own_role" {
+  command = plan
+
+  variables {
+    dispatch_role_name       = null
+    google_dispatcher        = { unique_id = "100000000000000000001", audience = "pushpool" }
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.google_dispatcher[0].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Principal = { Federated = "accounts.google.com" }
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Condition = {
+        StringEquals = {
+          "accounts.google.com:aud"  = "100000000000000000001"
+          "accounts.google.com:oaud" = "pushpool"
+          "accounts.google.com:sub"  = "100000000000000000001"
+        }
+      }
+    }]
+    error_message = "The role must be for that account's tokens of that audience alone."
+  }
+
+  assert {
+    condition     = aws_iam_role.google_dispatcher[0].name == "pushpool-fargate-dispatch-eu-central-1" && aws_iam_role.google_dispatcher[0].permissions_boundary == var.permissions_boundary_arn
+    error_message = "The role must be named after the pool and the region, and bounded."
+  }
+
+  assert {
+    condition     = contains([for statement in jsondecode(aws_iam_role_policy.dispatch.policy).Statement : statement.Sid], "RunTasks")
+    error_message = "The policy must be the one that a dispatcher on AWS gets."
+  }
+}

@@ -63,6 +63,37 @@ run "further_bad_values_are_refused" {
   expect_failures = [var.name, var.execution, var.network]
 }
 
+run "what_is_no_service_account_is_refused" {
+  command = plan
+
+  variables {
+    dispatch_role_name = null
+    google_dispatcher  = { unique_id = "dispatch@project.iam.gserviceaccount.com", audience = "push pool" }
+  }
+
+  expect_failures = [var.google_dispatcher]
+}
+
+run "two_dispatchers_are_refused" {
+  command = plan
+
+  variables {
+    google_dispatcher = { unique_id = "100000000000000000001" }
+  }
+
+  expect_failures = [var.dispatch_role_name]
+}
+
+run "no_dispatcher_is_refused" {
+  command = plan
+
+  variables {
+    dispatch_role_name = null
+  }
+
+  expect_failures = [var.dispatch_role_name]
+}
+
 run "what_is_no_subnet_and_no_name_is_refused" {
   command = plan
 
