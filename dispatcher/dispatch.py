@@ -25,7 +25,8 @@ from dispatcher.submitting import Submitter
 from dispatcher.tending import Tender
 from dispatcher.watch import LOOK_AHEAD
 
-PURGED_PER_TICK = 500
+FORGETTING_EVERY = timedelta(minutes=10)
+FORGOTTEN_AT_ONCE = 5000
 MAX_HOPS = 10  # passes in a row that wake themselves
 
 
@@ -46,6 +47,7 @@ class Dispatcher:
 
     context: Context
     _threads: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
+    _forgot_at: datetime | None = None
 
     def close(self) -> None:
         for threads in self._threads.values():
@@ -69,8 +71,11 @@ class Dispatcher:
             return Pass(name)
 
     def forget(self) -> None:
-        """Remove what was kept long enough; stores that forget by themselves have nothing left to do."""
-        self.context.store.purge(self.context.clock.now(), limit=PURGED_PER_TICK)
+        """Remove what was kept long enough, now and then; stores that forget by themselves have nothing left to do."""
+        now = self.context.clock.now()
+        if self._forgot_at is None or now >= self._forgot_at + FORGETTING_EVERY:
+            self._forgot_at = now
+            self.context.store.purge(now, limit=FORGOTTEN_AT_ONCE)
 
     def wake(self, pool: str, *, until: datetime, selection: Selection = EVERYTHING, hops: int = 0) -> Pass:
         """A pass that somebody asked for. It has the time to wait for a cloud's budget: no other pool waits for it."""

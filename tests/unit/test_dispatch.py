@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +16,7 @@ from dispatcher.admitting import PARKED, Selection
 from dispatcher.callbacks import StateWord, Word
 from dispatcher.catalogue import pools, queues
 from dispatcher.catalogue.changes import change_deployment
-from dispatcher.dispatch import MAX_HOPS
+from dispatcher.dispatch import FORGETTING_EVERY, MAX_HOPS
 from dispatcher.ends import FREE_ATTEMPTS
 from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict, StoreUnavailable
 from dispatcher.pools import WorkPool
@@ -1238,6 +1238,25 @@ def test_a_lost_host_is_a_free_attempt_but_not_for_ever(site: Site) -> None:
     assert site.now_of(run).retries_used == 0
 
 
+def test_what_is_over_is_forgotten_now_and_then_and_not_with_every_tick(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def purge(before: datetime, *, limit: int) -> int:
+        asked.append(before)
+        return 0
+
+    monkeypatch.setattr(site.store, "purge", purge)
+    dispatcher = site.dispatcher()
+
+    for _ in range(15):
+        dispatcher.tick(until=site.now + MINUTE)
+        site.later(60)
+
+    assert len(asked) == 2
+
+
 def test_what_the_cloud_forgets_without_a_word_is_noticed(site: Site) -> None:
     run = site.order()
     site.over()
@@ -1397,7 +1416,7 @@ def test_finished_runs_are_forgotten_after_their_retention(site: Site) -> None:
     site.tick()
     assert site.store.get_run(run.id) is not None
 
-    site.later(2)
+    site.clock.move(FORGETTING_EVERY)
     site.tick()
 
     assert site.store.get_run(run.id) is None
