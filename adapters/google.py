@@ -1,6 +1,6 @@
 """Google Cloud for every adapter that speaks to it: credentials, clients over gRPC, and its errors in our words.
 
-Invariant: nobody else makes credentials or a client, or reads the client libraries' exceptions.
+Invariant: nobody else makes credentials, or reads the client libraries' exceptions.
 
 Credentials are the ambient ones (Application Default Credentials), or those that PUSHPOOL_GOOGLE_CREDENTIALS
 describes: the configuration of a workload identity federation, which holds no secret. PUSHPOOL_GOOGLE_EMULATOR, as in

@@ -48,6 +48,7 @@ class Settings:
     log_level: int = logging.INFO
     senders: Senders = Senders()
     function_seconds: int = 60  # the longest that a call of the function may take
+    cloud_run_writes: int = 60  # a minute and region: the project's quota for write requests
 
     @property
     def local_url(self) -> str:
@@ -77,6 +78,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=_level(env.get("PUSHPOOL_LOG_LEVEL") or "INFO"),
         senders=_senders(env),
         function_seconds=_whole(env, "PUSHPOOL_FUNCTION_SECONDS", 60, low=1, high=3600),
+        cloud_run_writes=_whole(env, "PUSHPOOL_CLOUD_RUN_WRITES_PER_MINUTE", 60, low=1, high=1_000_000),
     )
 
 

@@ -97,10 +97,14 @@ def _make_home(home: Path) -> None:
 
 def infrastructures(settings: Settings) -> Load:
     """Pool type → its adapter, loaded on first use and kept."""
+    told = {
+        "state_directory": str(settings.home / "attempts"),
+        "cloud_run_writes_per_minute": str(settings.cloud_run_writes),
+    }
 
     @cache
     def of(kind: str) -> Infrastructure:
-        return registry.infrastructure(kind, {"state_directory": str(settings.home / "attempts")})
+        return registry.infrastructure(kind, told)
 
     return of
 

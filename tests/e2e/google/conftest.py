@@ -22,7 +22,7 @@ from dispatcher.api_keys import Scope
 from dispatcher.testing.servers.firestore import firestore_emulator
 from dispatcher.testing.servers.google.functions import Function, function
 from dispatcher.testing.servers.google.project import REGION, GoogleProject, google_project
-from dispatcher.testing.servers.processes import Missing, free_port
+from dispatcher.testing.servers.processes import Missing, free_port, listens
 from dispatcher.tokens import KeyRing
 
 Json = dict[str, Any]
@@ -65,6 +65,7 @@ class Installation:
             "PUSHPOOL_WAKER": waker,
             "PUSHPOOL_EVENTS": "cloud-run-v2:push,cloud-run:push",
             "PUSHPOOL_OIDC_ACCOUNTS": google_cloud.account,
+            "PUSHPOOL_CLOUD_RUN_WRITES_PER_MINUTE": "6000",
             "PUSHPOOL_LOG_LEVEL": "DEBUG",
         }
         self._functions: dict[str, ExitStack] = {}
@@ -86,6 +87,8 @@ class Installation:
         for pid in self.processes["dispatch"].pids():
             os.kill(pid, signal.SIGKILL)
         self._functions["dispatch"].close()
+        while listens(self._ports["dispatch"]):
+            time.sleep(0.01)
         self.start_function("dispatch")
 
     # what people do
