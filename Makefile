@@ -67,6 +67,10 @@ bench: $(STAMP) ## measure it against the numbers it is held to
 bench-aws: package-aws $(SERVERS) ## the same for AWS: units, cold starts, the rate of ECS
 	$(BIN)/python -m benchmarks.aws $(ARGS)
 
+.PHONY: bench-gcp
+bench-gcp: package-gcp ## the same for Google Cloud: reads and writes, cold starts, transports
+	$(BIN)/python -m benchmarks.gcp $(ARGS)
+
 .PHONY: wheel
 wheel: $(STAMP) ## build dist/pushpool-*.whl
 	rm -f dist/pushpool-*.whl
