@@ -15,7 +15,7 @@ from dispatcher import ends, records
 from dispatcher.admission import Plan, due_before, plan
 from dispatcher.context import Context
 from dispatcher.deployments import CollisionStrategy, Deployment
-from dispatcher.errors import AdmissionRefused, InvalidInput, RunChanged
+from dispatcher.errors import AdmissionRefused, InvalidInput, RunChanged, TooLarge
 from dispatcher.feeds import Feeds
 from dispatcher.limits import Held, nameless
 from dispatcher.logs import log
@@ -358,6 +358,8 @@ class Admitter:
             self._carried += [item.before.id for item in batch if item.before.id not in refused.changed]
             self._held.entries = list(self._store.active(planned_with.pool.name))
             return False
+        except TooLarge as exc:
+            return self._commit_parts(batch, planned_with, exc)
         self._held.entries += [_entry(item) for item in batch]
         self._result.count += len(batch)
         for item in batch:
@@ -367,6 +369,17 @@ class Admitter:
             )
         self.submitter.start(batch)
         return self.submitter.unavailable is None
+
+    def _commit_parts(self, batch: list[Admission], planned_with: _Catalogue, why: TooLarge) -> bool:
+        """What is too large for one commit in two; a run that is too large alone can never start."""
+        if len(batch) == 1:
+            self._crash(batch[0].before, str(why), self._context.clock.now())
+            return True
+        middle = len(batch) // 2
+        if not self._commit(batch[:middle], planned_with):
+            self._carried += [item.before.id for item in batch[middle:]]
+            return False
+        return self._commit(batch[middle:], planned_with)
 
     def _still_true(self, planned_with: _Catalogue) -> bool:
         now = self._catalogue(planned_with.pool.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.context import Context
 from dispatcher.disowning import disown
@@ -82,8 +82,13 @@ class Submitter:
 
     def _send(self, item: Admission, latest: datetime) -> Outcome:
         if self._context.clock.now() >= latest:
-            return Unknown("not sent in time")  # somebody else may be at it by now: it is repeated with its token
+            return self._unsent(item)
         return send(self._context, self._infrastructure, submission(item, self._context.keys), item.after)
+
+    def _unsent(self, item: Admission) -> Outcome:
+        """Somebody else may be at it by now, and repeats it with its token; where there is none, nobody does."""
+        life = traits_at(self._infrastructure, item.request.target).token_life
+        return NotNow("not sent in time") if life == timedelta(0) else Unknown("not sent in time")
 
     def _record(self, answers: Sequence[tuple[FlowRun, Outcome]]) -> None:
         """In one commit where nothing changed meanwhile, one by one where it did."""

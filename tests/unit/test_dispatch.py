@@ -18,7 +18,7 @@ from dispatcher.catalogue import pools, queues
 from dispatcher.catalogue.changes import change_deployment
 from dispatcher.dispatch import FORGETTING_EVERY, MAX_HOPS
 from dispatcher.ends import FREE_ATTEMPTS
-from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict, StoreUnavailable
+from dispatcher.errors import AdapterUnavailable, AdmissionRefused, Conflict, StoreUnavailable, TooLarge
 from dispatcher.pools import WorkPool
 from dispatcher.ports import (
     Accepted,
@@ -513,6 +513,44 @@ def test_a_pass_that_always_loses_leaves_the_field_to_the_others(site: Site) -> 
     site.over()
 
     assert 1 < store.tries < 20
+
+
+class Narrow(MemoryStore):
+    """Takes no more than `most` admissions in one commit, and none of the run `never`."""
+
+    most, never = 4, ""
+
+    def admit(self, admissions: Sequence[Admission]) -> None:
+        if len(admissions) > self.most or any(each.before.id == self.never for each in admissions):
+            raise TooLarge("a commit may have 10 MiB")
+        super().admit(admissions)
+
+
+def test_what_is_too_large_for_one_commit_goes_in_several(site: Site) -> None:
+    site.store = Narrow()
+    site.context = site.on(site.store)
+    site.pool()
+    site.deploy()
+    runs = [site.order() for _ in range(10)]
+
+    site.over()
+
+    assert len(site.far.started()) == len(runs)
+
+
+def test_a_run_that_is_too_large_alone_crashes_and_holds_up_no_other(site: Site) -> None:
+    store = Narrow()
+    site.store, site.context = store, site.on(store)
+    site.pool()
+    site.deploy()
+    runs = [site.order() for _ in range(10)]
+    store.never = runs[3].id
+
+    site.over()
+
+    assert state(site, runs[3])[0] is Name.CRASHED
+    assert site.now_of(runs[3]).state.message.endswith("a commit may have 10 MiB")
+    assert len(site.far.started()) == 9
 
 
 # a definite no
@@ -1579,6 +1617,25 @@ def test_what_is_admitted_and_not_sent_in_time_is_left_to_a_repeat(site: Site) -
 
     assert len(site.far.started()) == 1
     assert all(site.now_of(run).state.type is StateType.PENDING for run in runs)
+    site.later(90)
+    site.over()
+    assert len(site.far.started()) == 2
+    assert site.far.doubles() == []
+
+
+def test_where_no_repeat_is_safe_what_was_not_sent_in_time_starts_anew(site: Site) -> None:
+    runs = [site.order() for _ in range(2)]
+
+    class Frozen(WithoutTokens):
+        def submit(self, submission: Any) -> Any:
+            outcome = super().submit(submission)
+            site.later(self.traits.submit_deadline.total_seconds())
+            return outcome
+
+    site.cloud = Frozen(site.far, traits=replace(site.cloud.traits, parallel=1))
+    site.dispatcher().over(POOL, until=site.now + 2 * MINUTE)
+
+    assert sorted(site.now_of(run).state.type for run in runs) == [StateType.PENDING, StateType.SCHEDULED]
     site.later(90)
     site.over()
     assert len(site.far.started()) == 2
