@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -51,6 +52,7 @@ _TROUBLES: tuple[tuple[type[exceptions.GoogleAPICallError], Trouble], ...] = (
 )
 # What gRPC says of a request that never left.
 _NO_CREDENTIALS = "Getting metadata from plugin failed"
+_NO_TOKEN_YET = re.compile(r"timed? ?out|max retries|connection|unavailable|temporar|internal.?failure", re.IGNORECASE)
 _NO_CONNECTION = ("failed to connect to all addresses", "DNS resolution failed")
 
 
@@ -179,7 +181,8 @@ def _code(exc: exceptions.GoogleAPICallError) -> str:
 
 def _trouble(exc: exceptions.GoogleAPICallError, message: str) -> Trouble:
     if _NO_CREDENTIALS in message:
-        return Trouble.CREDENTIALS
+        # Who hands out tokens was not reached, or has refused one.
+        return Trouble.NOT_SENT if _NO_TOKEN_YET.search(message) else Trouble.CREDENTIALS
     if isinstance(exc, exceptions.ServiceUnavailable) and any(words in message for words in _NO_CONNECTION):
         return Trouble.NOT_SENT
     return next((trouble for kind, trouble in _TROUBLES if isinstance(exc, kind)), Trouble.REFUSED)

@@ -15,6 +15,11 @@ from adapters.failures import Trouble
 
 NO_TOKEN = "Getting metadata from plugin failed with error: ('invalid_grant: Account not found', {})"
 
+NO_TOKEN_YET = (
+    "Getting metadata from plugin failed with error: HTTPConnectionPool(host='metadata.google.internal', port=80): "
+    "Max retries exceeded with url: /computeMetadata/v1/instance/service-accounts/default/"
+)
+
 
 def of_grpc(status: grpc.StatusCode, message: str = "said so") -> exceptions.GoogleAPICallError:
     error: exceptions.GoogleAPICallError = exceptions.from_grpc_status(status, message)
@@ -27,6 +32,7 @@ def of_grpc(status: grpc.StatusCode, message: str = "said so") -> exceptions.Goo
         (of_grpc(grpc.StatusCode.RESOURCE_EXHAUSTED), Trouble.THROTTLED),
         (of_grpc(grpc.StatusCode.UNAUTHENTICATED), Trouble.CREDENTIALS),
         (of_grpc(grpc.StatusCode.UNAVAILABLE, NO_TOKEN), Trouble.CREDENTIALS),
+        (of_grpc(grpc.StatusCode.UNAVAILABLE, NO_TOKEN_YET), Trouble.NOT_SENT),
         (auth_exceptions.RefreshError("invalid_grant"), Trouble.CREDENTIALS),
         (auth_exceptions.DefaultCredentialsError("none"), Trouble.CREDENTIALS),
         (of_grpc(grpc.StatusCode.PERMISSION_DENIED), Trouble.DENIED),
