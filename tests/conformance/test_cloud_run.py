@@ -280,6 +280,29 @@ class TestAJobForEachRun(CloudRunSuite):
         mine = [event for event in told if event.run_id == run_id]
         assert [(each.observation.handle, each.observation.cause) for each in mine] == [(handle, Cause.REFUSED)]
 
+    def test_a_cancel_reaches_a_job_that_has_not_started_its_execution(
+        self, cloud: Project, infrastructure: Infrastructure, run_id: str
+    ) -> None:
+        """It would start it later, unseen; or never, and its run would be stopping for ever."""
+        cloud.api.behave(gets_ready=False)
+        request, handle = self.start(infrastructure, cloud.job(run_id))
+        waiting = infrastructure.describe_many(request.target, [handle])[handle]
+
+        infrastructure.cancel(request.target, handle)
+
+        assert waiting.phase is Phase.PENDING
+        assert infrastructure.describe_many(request.target, [handle])[handle].phase is Phase.MISSING
+
+    def test_a_cancel_leaves_what_a_job_says_of_itself(
+        self, cloud: Project, infrastructure: Infrastructure, run_id: str
+    ) -> None:
+        job = cloud.with_variables(run_id, image="nobody/nothing:1", command="true")
+        request, handle = self.start(infrastructure, job)
+
+        infrastructure.cancel(request.target, handle)
+
+        assert infrastructure.describe_many(request.target, [handle])[handle].cause is Cause.REFUSED
+
 
 class TestOfTheFirstVersion(CloudRunSuite):
     kind = "cloud-run:push"

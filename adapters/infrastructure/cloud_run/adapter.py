@@ -130,10 +130,11 @@ class CloudRun:
         target, begun = submission.request.target, time.monotonic()
         body = deepcopy(dict(submission.request.body["run_job"]))
         body["overrides"]["containerOverrides"][0]["env"].append(_token(submission))
-        outcome = self._shared_jobs.ensure(target.region, submission.request.body["create_job"])
+        until = begun + PREPARATION_SECONDS
+        outcome = self._shared_jobs.ensure(target.region, submission.request.body["create_job"], until)
         if outcome is not None:
             return outcome
-        if time.monotonic() - begun > PREPARATION_SECONDS:
+        if time.monotonic() > until:
             return NotNow("Google was slow to make the shared job; it was not run")
         try:
             jobs = self._clients.jobs(target.region)
@@ -154,7 +155,7 @@ class CloudRun:
             seen = self._described(target, places.started_execution(target.account, target.region, job).handle)
             return seen if seen.phase is not Phase.MISSING else None
         told = {"PUSHPOOL_RUN_ID": run_id, "PUSHPOOL_ATTEMPT": str(attempt), SUBMISSION: str(submit_seq)}
-        for execution in self._listed(target):
+        for execution in map(json_of, self._listed(target)):
             if told.items() <= _environment(execution).items():
                 return self._observed(target, execution)
         return None
@@ -165,8 +166,8 @@ class CloudRun:
         if len(handles) > GETS_AT_MOST:
             wanted = set(handles)
             for execution in islice(self._listed(target), PAGE * PAGES_AT_MOST):
-                if (name := str(execution.get("name"))) in wanted:
-                    found[name] = self._observed(target, execution)
+                if (name := str(execution.name)) in wanted:
+                    found[name] = self._observed(target, json_of(execution))
                 if len(found) == len(wanted):
                     break
         rest = [handle for handle in handles if handle not in found]
@@ -199,19 +200,18 @@ class CloudRun:
             code = executions.exit_code_of([json_of(task) for task in islice(found or (), 100)])
         return executions.observation(execution, handle, exit_code=code)
 
-    def _listed(self, target: Target) -> Iterator[Json]:
+    def _listed(self, target: Target) -> Iterator[Any]:
         """The newest first. :raises Unreachable:"""
         job = target.group if _is_shared(target) else "-"
         name = places.job_name(places.parent(target.account, target.region), job)
         request = {"parent": name, "page_size": PAGE}
         try:
-            for execution in self._executions(target).list_executions(request, retry=None, timeout=CALL_SECONDS):
-                yield json_of(execution)
+            yield from self._executions(target).list_executions(request, retry=None, timeout=CALL_SECONDS)
         except google.ERRORS as error:
             if google.failure(error).code != "NOT_FOUND":  # without the job there are no executions
                 raise _unreachable(error, "ListExecutions") from error
 
-    def _got(self, call: str, get: Any, name: str, *, by: str = "name") -> Any:
+    def _got(self, call: str, get: Any, name: object, *, by: str = "name") -> Any:
         """None: it is not there. :raises Unreachable:"""
         try:
             return get(**{by: name}, retry=None, timeout=CALL_SECONDS)
@@ -221,13 +221,26 @@ class CloudRun:
             raise _unreachable(error, call) from error
 
     def cancel(self, target: Target, handle: str) -> None:
-        if places.execution_of(handle) is None:
+        if (named := places.execution_of(handle)) is None:
             return
         try:
             self._executions(target).cancel_execution(name=handle, retry=None, timeout=CALL_SECONDS)
         except google.ERRORS as error:
-            if google.failure(error).code not in ("NOT_FOUND", "FAILED_PRECONDITION"):  # gone, or ended by itself
+            code = google.failure(error).code
+            if code == "NOT_FOUND" and not _is_shared(target):
+                self._cancel_unstarted(target, named)
+            elif code not in ("NOT_FOUND", "FAILED_PRECONDITION"):  # gone, or ended by itself
                 raise _unreachable(error, "CancelExecution") from error
+
+    def _cancel_unstarted(self, target: Target, named: places.Execution) -> None:
+        """A job that has not started its execution goes: it would start it yet, or its run would wait for ever."""
+        name = places.job_name(places.parent(named.project, named.region), named.job)
+        job = self._got("GetJob", self._jobs(target).get_job, name)
+        if job is None or executions.of_job(json_of(job), named.handle).phase is not Phase.PENDING:
+            return
+        # The etag: one that has started it meanwhile stays, and is asked to stop the next time.
+        asked = {"name": name, "etag": job.etag}
+        self._got("DeleteJob", self._jobs(target).delete_job, asked, by="request")
 
     def links(self, target: Target, handle: str) -> Mapping[str, str]:
         del target

@@ -18,6 +18,7 @@ MOST = 64
 OURS = "managed-by"
 _MANAGER = "pushpool"
 _POOL, _RUN, _ATTEMPT = "pushpool-pool", "pushpool-run", "pushpool-attempt"
+_RESERVED = "pushpool-"  # a given one could claim to be of another run
 _ILLEGAL = re.compile(r"[^a-z0-9_-]")
 
 
@@ -35,6 +36,7 @@ def labels_of(given: Mapping[str, Any], job: Job, *, shared: bool) -> dict[str, 
     :raises InvalidInput: too many, or one without a name.
     """
     labels = {_key(str(key)): legal(str(value)) for key, value in given.items() if value is not None}
+    labels = {key: value for key, value in labels.items() if not key.startswith(_RESERVED)}
     ours = {OURS: _MANAGER, _POOL: legal(job.pool)}
     if not shared:
         ours |= {

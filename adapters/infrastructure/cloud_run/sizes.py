@@ -7,8 +7,9 @@ import re
 from dispatcher.errors import InvalidInput
 
 WEEK, HOUR = 7 * 86400, 3600
-# What the runner needs besides the command: until the scheduled time, to claim, to stop, to report.
-HEADROOM_SECONDS = 300
+# What the runner needs besides the command: until the scheduled time, which is 900 s at the most (a pool's
+# `prefetch_seconds`), and to claim, to stop, to report.
+HEADROOM_SECONDS = 900 + 300
 
 # Documentation, "Configure CPU limits for jobs", "vCPU and memory table": MiB with so many cpus, from and to.
 MEMORY = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16384), 6: (4096, 24576), 8: (4096, 32768)}

@@ -42,7 +42,7 @@ def test_what_is_one_runs_alone_is_no_part_of_it(adapter: cloud_run.CloudRun, ma
     assert one.body["create_job"] == other.body["create_job"]
     assert "PUSHPOOL" not in str(one.body["create_job"])
     own = other.body["run_job"]["overrides"]
-    assert own["timeout"] == "420s"
+    assert own["timeout"] == "1320s"
     container = own["containerOverrides"][0]
     assert container["args"] == ["--", "etl", "2"]
     assert told(container) == {
@@ -91,3 +91,14 @@ def test_the_templates_arguments_are_the_runs_own_too(adapter: cloud_run.CloudRu
 def test_a_container_among_several_needs_a_name(body: Made) -> None:
     with pytest.raises(InvalidInput, match="needs a name"):
         body(submission="shared job", task={"containers": [{"image": "etl"}, {"image": "proxy"}]})
+
+
+@pytest.mark.parametrize("way", ["shared job", "job per run"])
+def test_no_label_claims_to_be_of_another_run(body: Made, way: str) -> None:
+    """Or an event would end that one."""
+    claims = {"pushpool-run": "another", "Pushpool-Attempt": "7", "team": "data"}
+
+    labels = body(submission=way, labels=claims)["create_job"]["job"]["labels"]
+
+    assert labels["team"] == "data"
+    assert not {"another", "7"} & set(labels.values())

@@ -39,6 +39,7 @@ class Manner:
     retained: int = 1000  # completed executions of one job
     grace_seconds: float = 10.0
     not_started: str = ""  # why no execution gets a container
+    gets_ready: bool = True  # else a job that is made stays as it is, without an execution
 
 
 @dataclass(slots=True)
@@ -82,7 +83,8 @@ class Project:
                 return Operation(f"{parent}/operations/{uuid4()}", "Job", name, made)
             self.jobs[name] = made
             operation = self._operation(parent, "Job", name)
-            self._ready(made)
+            if self.manner.gets_ready:
+                self._ready(made)
         self._replied("CreateJob", fault)
         return operation
 

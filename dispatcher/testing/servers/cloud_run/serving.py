@@ -53,7 +53,7 @@ class CloudRunApi:
     def forget_faults(self) -> None:
         """What was planned and has not happened yet does not happen; all behaves as it does at first."""
         self.project.ordered.forget()
-        self.project.behave(most_jobs=1000, most_running=1000, retained=1000, not_started="")
+        self.project.behave(most_jobs=1000, most_running=1000, retained=1000, not_started="", gets_ready=True)
 
     def behave(self, **changes: Any) -> None:
         """From now on, these of `project.Manner`."""
