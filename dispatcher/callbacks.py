@@ -209,12 +209,13 @@ def hear(context: Context, infrastructure: Infrastructure, event: Event) -> Flow
         run = context.store.get_run(event.run_id)
         if run is None:
             return None
-        if (target := nobodys(run, event.attempt, event.observation)) is not None:
+        if (target := nobodys(run, event.attempt, event.observation, event.submit_seq)) is not None:
             disown(context, run, target, event.observation.handle)
             return None
-        if run.current is None or run.attempt != event.attempt:
+        attempt = run.current
+        if attempt is None or attempt.number != event.attempt or event.submit_seq not in (None, attempt.submit_seq):
             return None
-        now, traits = context.clock.now(), traits_at(infrastructure, run.current.target)
+        now, traits = context.clock.now(), traits_at(infrastructure, attempt.target)
         move = observed(run, event.observation, now=now, traits=traits, patience=context.patience)
         if move is None:
             return None

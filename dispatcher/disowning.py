@@ -11,14 +11,15 @@ from dispatcher.runs import FlowRun, Target
 CANCEL = "cancel"
 
 
-def nobodys(run: FlowRun, number: int, seen: Observation) -> Target | None:
+def nobodys(run: FlowRun, number: int, seen: Observation, submit_seq: int | None = None) -> Target | None:
     """Where a living container of that attempt is, if the attempt neither names it nor will: nobody would stop it."""
     if seen.phase not in (Phase.PENDING, Phase.RUNNING) or not seen.handle:
         return None
     attempt = next((each for each in run.attempts if each.number == number), None)
     if attempt is None or attempt.handle == seen.handle:
         return None
-    will_be_named = attempt.handle is None and run.is_active and run.attempt == number
+    is_submitted = attempt.handle is None and run.is_active and run.attempt == number
+    will_be_named = is_submitted and submit_seq in (None, attempt.submit_seq)
     return None if will_be_named else attempt.target
 
 

@@ -408,6 +408,7 @@ class Event:
     run_id: str
     attempt: int
     observation: Observation
+    submit_seq: int | None = None  # of which submission; None: the cloud does not tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

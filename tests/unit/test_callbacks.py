@@ -591,6 +591,22 @@ def test_an_event_of_a_run_or_attempt_that_is_not_there_changes_nothing(site: Si
     assert site.now_of(claimed) == claimed
 
 
+def test_an_event_of_another_submission_of_the_attempt_changes_nothing(site: Site) -> None:
+    site.pool()
+    site.deploy()
+    site.far.fail_next("timeout")
+    run = site.order()
+    site.over()
+    waiting = site.now_of(run)
+    seen = Observation(phase=Phase.STOPPED, handle="h-7", cause=Cause.EXITED, exit_code=0)
+
+    assert callbacks.hear(site.context, site.cloud, Event(run.id, 1, seen, submit_seq=2)) is None
+    assert site.now_of(run) == waiting
+    heard = callbacks.hear(site.context, site.cloud, Event(run.id, 1, seen, submit_seq=1))
+    assert heard is not None
+    assert heard.state.name is Name.COMPLETED
+
+
 def test_a_doubled_event_is_heard_once(site: Site, run: FlowRun) -> None:
     first, second = ended(site, run, 0), ended(site, run, 1)
 

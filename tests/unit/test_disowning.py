@@ -115,6 +115,20 @@ def test_a_second_container_of_a_living_attempt_is_stopped(site: Site) -> None:
     assert site.now_of(run).is_active
 
 
+def test_a_container_of_another_submission_of_a_living_attempt_is_stopped(site: Site) -> None:
+    site.pool()
+    site.deploy()
+    site.far.fail_next("timeout")
+    run = site.order()
+    site.over()
+
+    callbacks.hear(site.context, site.cloud, Event(run.id, 1, living("fake/another"), submit_seq=2))
+
+    (entry,) = site.store.outbox_due(POOL, site.now, limit=9)
+    assert (entry.kind, entry.body["handle"]) == ("cancel", "fake/another")
+    assert site.now_of(run).attempts[0].handle is None
+
+
 def test_a_late_reply_whose_container_cannot_be_stopped_now_is_owed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from adapters import google
 from adapters.infrastructure.cloud_run import diagnosis, events, executions, outcomes, places
 from adapters.infrastructure.cloud_run.clients import Clients
+from adapters.infrastructure.cloud_run.labels import SUBMISSION
 from adapters.infrastructure.cloud_run.messages import create_request, json_of, run_request
-from adapters.infrastructure.cloud_run.rendering import SUBMISSION, request_of
+from adapters.infrastructure.cloud_run.rendering import request_of
 from adapters.infrastructure.cloud_run.shared_jobs import SharedJobs
 from dispatcher.errors import InvalidInput, Misconfigured, Unreachable
 from dispatcher.ports import (

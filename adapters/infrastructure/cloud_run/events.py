@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.infrastructure.cloud_run import executions, places
-from adapters.infrastructure.cloud_run.labels import Origin, is_ours, origin
+from adapters.infrastructure.cloud_run.labels import SUBMISSION, Origin, is_ours, origin, origin_of
 from dispatcher.ports import Event
 
 _STATES = {"True": executions.SUCCEEDED, "False": executions.FAILED}
 _COUNTS = ("succeededCount", "failedCount", "cancelledCount", "taskCount")
-_RUN, _ATTEMPT = "PUSHPOOL_RUN_ID", "PUSHPOOL_ATTEMPT"
+_TOLD = ("PUSHPOOL_RUN_ID", "PUSHPOOL_ATTEMPT", SUBMISSION)
 
 Json = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ def _of_execution(entry: Json, payload: Json, resource: Json) -> Event | None:
         "completionTime": status.get("completionTime"),
         **counts,
     }
-    return Event(whose.run_id, whose.attempt, executions.observation(told, handle))
+    return Event(whose.run_id, whose.attempt, executions.observation(told, handle), whose.submit_seq)
 
 
 def _of_job(entry: Json, payload: Json, resource: Json) -> Event | None:
@@ -67,7 +67,8 @@ def _of_job(entry: Json, payload: Json, resource: Json) -> Event | None:
     handle = _handle(entry, payload, metadata, name, f"{name}-{places.START_TOKEN}")
     if whose is None or not name or not handle or ready.get("state") != executions.FAILED:
         return None
-    return Event(whose.run_id, whose.attempt, executions.of_job({"terminalCondition": ready}, handle))
+    seen = executions.of_job({"terminalCondition": ready}, handle)
+    return Event(whose.run_id, whose.attempt, seen, whose.submit_seq)
 
 
 def _origin(resource: Json) -> Origin | None:
@@ -82,10 +83,10 @@ def _origin(resource: Json) -> Origin | None:
         told = {
             pair.get("name"): str(pair.get("value") or "")
             for pair in container.get("env") or ()
-            if pair.get("name") in (_RUN, _ATTEMPT)
+            if pair.get("name") in _TOLD
         }
-        if told.get(_RUN) and told.get(_ATTEMPT, "").isdecimal():
-            return Origin(told[_RUN], int(told[_ATTEMPT]))
+        if (found := origin_of(*(told.get(name) for name in _TOLD))) is not None:
+            return found
     return None
 
 

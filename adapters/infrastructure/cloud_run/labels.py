@@ -17,7 +17,8 @@ from dispatcher.ports import Job
 MOST = 64
 OURS = "managed-by"
 _MANAGER = "pushpool"
-_POOL, _RUN, _ATTEMPT = "pushpool-pool", "pushpool-run", "pushpool-attempt"
+_POOL, _RUN, _ATTEMPT, _SUBMISSION = "pushpool-pool", "pushpool-run", "pushpool-attempt", "pushpool-submission"
+SUBMISSION = "PUSHPOOL_SUBMISSION"  # by it, run and attempt a shared job's executions are told apart
 _RESERVED = "pushpool-"  # a given one could claim to be of another run
 _ILLEGAL = re.compile(r"[^a-z0-9_-]")
 
@@ -28,6 +29,7 @@ class Origin:
 
     run_id: str
     attempt: int
+    submit_seq: int | None = None
 
 
 def labels_of(given: Mapping[str, Any], job: Job, *, shared: bool) -> dict[str, str]:
@@ -43,7 +45,7 @@ def labels_of(given: Mapping[str, Any], job: Job, *, shared: bool) -> dict[str, 
             "pushpool-deployment": legal(job.deployment),
             _RUN: legal(job.run_id),
             _ATTEMPT: str(job.attempt),
-            "pushpool-submission": str(job.submit_seq),
+            _SUBMISSION: str(job.submit_seq),
         }
     labels |= ours
     if len(labels) > MOST:
@@ -59,8 +61,15 @@ def is_ours(labels: object) -> bool:
 
 def origin(labels: Mapping[str, Any]) -> Origin | None:
     """None: they name no run."""
-    run_id, attempt = str(labels.get(_RUN) or ""), str(labels.get(_ATTEMPT) or "")
-    return Origin(run_id, int(attempt)) if run_id and attempt.isdecimal() else None
+    return origin_of(labels.get(_RUN), labels.get(_ATTEMPT), labels.get(_SUBMISSION))
+
+
+def origin_of(run_id: object, attempt: object, submit_seq: object) -> Origin | None:
+    """Of what labels or an environment say; None: that is no attempt of ours."""
+    if not run_id or not str(attempt or "").isdecimal():
+        return None
+    told = str(submit_seq or "")
+    return Origin(str(run_id), int(str(attempt)), int(told) if told.isdecimal() else None)
 
 
 def legal(text: str) -> str:

@@ -19,7 +19,7 @@ from adapters.infrastructure.cloud_run.environment import (
     secret_variables,
     sockets_of,
 )
-from adapters.infrastructure.cloud_run.labels import labels_of
+from adapters.infrastructure.cloud_run.labels import SUBMISSION, labels_of
 from adapters.infrastructure.cloud_run.messages import check_job
 from adapters.infrastructure.cloud_run.sizes import check_gpu, check_pair, timeout_of
 from dispatcher.errors import InvalidInput
@@ -27,7 +27,6 @@ from dispatcher.ports import Job, Request
 from dispatcher.runs import Target
 
 PER_RUN, SHARED = "job per run", "shared job"
-SUBMISSION = "PUSHPOOL_SUBMISSION"  # by it, run and attempt a shared job's executions are told apart
 GPU = "nvidia.com/gpu"
 # Ten seconds after SIGTERM comes SIGKILL (documentation, "Container runtime contract"): the runner reports before that.
 GRACE_SECONDS = "7"

@@ -208,7 +208,9 @@ class Ecs:
         if not isinstance(detail, Mapping) or places.task_of(str(detail.get("taskArn"))) is None:
             return None
         origin = places.origin(detail.get("startedBy"))
-        return Event(origin.run_id, origin.attempt, stops.observation(detail)) if origin is not None else None
+        if origin is None:
+            return None
+        return Event(origin.run_id, origin.attempt, stops.observation(detail), origin.submit_seq)
 
     def diagnose(self, configuration: Mapping[str, Any]) -> Sequence[tuple[str, bool, str]]:
         return diagnosis.checks(configuration, self.request, self._clients)

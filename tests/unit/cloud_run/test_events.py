@@ -17,7 +17,7 @@ Change = Callable[[Json], Any]
 RUN = "0b6cf0a4-3a4e-5e0a-9a58-7a0e2f6f3a11"
 JOB = "pushpool-0b6cf0a43a4e5e0a9a587a0e2f6f3a11-2-1"
 HANDLE = f"projects/team-data/locations/europe-west1/jobs/{JOB}/executions/{JOB}-run"
-OURS = {"managed-by": "pushpool", "pushpool-run": RUN, "pushpool-attempt": "2"}
+OURS = {"managed-by": "pushpool", "pushpool-run": RUN, "pushpool-attempt": "2", "pushpool-submission": "5"}
 SECRET = "pp1.the-token-that-nobody-else-may-see"
 
 
@@ -61,6 +61,7 @@ def entry(status: str = "True", **more: str) -> Json:
                                     "env": [
                                         {"name": "PUSHPOOL_RUN_ID", "value": RUN},
                                         {"name": "PUSHPOOL_ATTEMPT", "value": "3"},
+                                        {"name": "PUSHPOOL_SUBMISSION", "value": "7"},
                                         {"name": "PUSHPOOL_RUN_TOKEN", "value": SECRET},
                                     ]
                                 }
@@ -115,7 +116,14 @@ def test_an_execution_of_a_shared_job_is_known_by_what_it_was_told() -> None:
     event = heard(raw)
 
     assert event is not None
-    assert (event.run_id, event.attempt) == (RUN, 3)
+    assert (event.run_id, event.attempt, event.submit_seq) == (RUN, 3, 7)
+
+
+def test_it_tells_of_which_submission_it_is() -> None:
+    event = heard(entry())
+
+    assert event is not None
+    assert (event.attempt, event.submit_seq) == (2, 5)
 
 
 def test_a_job_that_never_gets_ready_is_the_end_of_its_attempt() -> None:

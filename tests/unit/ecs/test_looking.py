@@ -184,7 +184,7 @@ class TestEvents:
         told = adapter.parse_event(self.event())
 
         assert told is not None
-        assert (told.run_id, told.attempt) == (RUN, 2)
+        assert (told.run_id, told.attempt, told.submit_seq) == (RUN, 2, 7)
         seen = told.observation
         assert (seen.phase, seen.handle, seen.exit_code, seen.cause) == (Phase.STOPPED, TASK, 3, Cause.EXITED)
 
