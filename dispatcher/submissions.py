@@ -75,7 +75,7 @@ def _accepted(
     if current is None or current.number != number or not run.is_active:
         return _too_late(run, number, outcome, now)
     if current.handle is not None:
-        return Recorded(cancel=outcome.handle if current.handle != outcome.handle else None)
+        return _already_named(run, current, outcome)
     attempts = with_attempt(run, handle=outcome.handle, links=outcome.links, submitted_at=now)
     if run.state.type is StateType.PENDING:
         after = moved(run, Name.INFRASTRUCTURE_PENDING, actor=Actor.DISPATCHER, at=now, attempts=attempts)
@@ -86,13 +86,22 @@ def _accepted(
     return Recorded(move, cancel=outcome.handle if stopping else None)
 
 
+def _already_named(run: FlowRun, current: Attempt, outcome: Accepted) -> Recorded:
+    """An event was faster: it knows no links. Another container than the named one is not wanted."""
+    if current.handle != outcome.handle:
+        return Recorded(cancel=outcome.handle)
+    if current.links or not outcome.links:
+        return Recorded()
+    return Recorded(Move(run, amended(run, attempts=with_attempt(run, links=outcome.links))))
+
+
 def _too_late(run: FlowRun, number: int, outcome: Accepted, now: datetime) -> Recorded:
     """The attempt is over. If its container said so itself, its handle is kept for its logs; else it is cancelled."""
     attempt = next((a for a in run.attempts if a.number == number), None)
     if attempt is None or (attempt.handle is not None and attempt.handle != outcome.handle):
         return Recorded(cancel=outcome.handle)
     cancel = None if attempt.claimed_by is not None and attempt.ended is not None else outcome.handle
-    if attempt.handle is not None:
+    if attempt.handle is not None and (attempt.links or not outcome.links):
         return Recorded(cancel=cancel)
     after = amended(run, attempts=_with_handle(run, number, outcome.handle, outcome.links, now))
     late = next(a for a in after.attempts if a.number == number)

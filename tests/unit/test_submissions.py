@@ -51,6 +51,26 @@ def moved_to(result: Recorded) -> FlowRun:
 # accepted
 
 
+def test_a_run_that_an_event_has_named_gets_its_links() -> None:
+    run = active(Name.RUNNING, attempt={"handle": "h-1", "submitted_at": NOW - SECOND})
+
+    after = moved_to(record(run, ACCEPTED))
+
+    assert after.current is not None
+    assert (after.current.links, after.current.submitted_at) == (ACCEPTED.links, NOW - SECOND)
+    assert after.state == run.state
+    assert record(after, ACCEPTED) == Recorded()
+
+
+def test_a_run_that_an_event_has_ended_gets_its_links() -> None:
+    run = make_run(state=Name.COMPLETED, attempts=(make_attempt(handle="h-1", ended=NOW),))
+
+    result = record(run, ACCEPTED)
+
+    assert moved_to(result).attempts[0].links == ACCEPTED.links
+    assert moved_to(result).state == run.state
+
+
 @pytest.mark.parametrize("first", [True, False], ids=kind)
 def test_an_accepted_run_has_its_handle_and_links_and_waits_for_its_infrastructure(first: bool) -> None:
     run = active()
@@ -86,7 +106,7 @@ def test_accepted_while_it_is_being_stopped_the_handle_is_kept_and_cancelled_at_
 
 @pytest.mark.parametrize("state", [Name.INFRASTRUCTURE_PENDING, Name.RUNNING, Name.CANCELLING])
 def test_the_same_handle_again_changes_nothing(state: Name) -> None:
-    assert record(active(state, attempt={"handle": "h-1"}), ACCEPTED) == Recorded()
+    assert record(active(state, attempt={"handle": "h-1", "links": ACCEPTED.links}), ACCEPTED) == Recorded()
 
 
 @pytest.mark.parametrize("state", [Name.INFRASTRUCTURE_PENDING, Name.RUNNING, Name.CANCELLING])
