@@ -118,6 +118,15 @@ def test_the_fields_without_an_index_are_those_that_the_store_declares(made: Mad
     assert found == declared
 
 
+def test_nothing_ticks_before_its_queries_have_their_indexes(applied: Terraform) -> None:
+    state = json.loads(applied(GOOGLE_EXAMPLE, "state", "pull"))
+    (tick,) = (each for each in state["resources"] if each["type"] == "google_cloud_scheduler_job")
+
+    before = set(tick["instances"][0]["dependencies"])
+
+    assert {f"module.dispatcher.google_firestore_{kind}.this" for kind in ("database", "index", "field")} <= before
+
+
 def test_data_is_protected_unless_the_example_is_for_trying_out(made: Made) -> None:
     (database,) = _of(made, "google_firestore_database")
 

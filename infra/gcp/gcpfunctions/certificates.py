@@ -27,7 +27,7 @@ class Certificates:
         self._url, self._now = url, now
         self._guard = Lock()
         self._kept: Mapping[str, str] = {}
-        self._fetched_at = self._good_until = float("-inf")
+        self._asked_at = self._good_until = float("-inf")
 
     def of(self, key_id: object) -> Mapping[str, str]:
         """All that are good now; fetched anew once they are old, or to look for one that is not among them.
@@ -36,10 +36,11 @@ class Certificates:
         """
         with self._guard:
             now = self._now()
-            is_unknown = key_id not in self._kept and now >= self._fetched_at + PATIENCE_SECONDS
+            is_unknown = key_id not in self._kept and now >= self._asked_at + PATIENCE_SECONDS
             if now >= self._good_until or is_unknown:
+                self._asked_at = now  # also if it fails, so that nonsense does not keep the others waiting
                 self._kept, lifetime = self._fetch()
-                self._fetched_at, self._good_until = now, now + lifetime
+                self._good_until = now + lifetime
             return self._kept
 
     def _fetch(self) -> tuple[Mapping[str, str], float]:

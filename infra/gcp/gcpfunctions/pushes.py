@@ -20,7 +20,8 @@ from gcpfunctions.door import Door
 
 Work: TypeAlias = Callable[[bytes], bool]  # whether what the body asked for is dealt with
 
-DONE, AGAIN = 204, 503
+# On 503 Cloud Tasks slows a whole queue down ("Issues and limitations"): that is for what ails every pool, not for one.
+DONE, FAILED, AGAIN = 204, 500, 503
 
 
 def answer(request: Request, work: Work) -> Response:
@@ -29,14 +30,14 @@ def answer(request: Request, work: Work) -> Response:
         status = parts.measured(lambda: _status(request, work))
     except Misconfigured as exc:  # the settings themselves
         log.error("function cannot work", extra={"why": str(exc)})
-        status = 500
+        status = FAILED
     return Response(status=status)
 
 
 def _status(request: Request, work: Work) -> int:
     try:
         _door(parts.told().senders).check({name.lower(): said for name, said in request.headers.items()})
-        return DONE if work(request.get_data()) else AGAIN
+        return DONE if work(request.get_data()) else FAILED
     except (Unauthorized, Forbidden) as exc:
         log.warning("push refused", extra={"why": str(exc)})
         return 401 if isinstance(exc, Unauthorized) else 403
@@ -45,10 +46,10 @@ def _status(request: Request, work: Work) -> int:
         return AGAIN
     except Misconfigured as exc:
         log.error("push not dealt with", extra={"why": str(exc)})
-        return 500
+        return FAILED
     except Exception:  # noqa: BLE001 - the one place where an answer must still go out
         log.exception("push not dealt with")
-        return 500
+        return FAILED
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,7 @@
 resource "google_project_iam_custom_role" "dispatch" {
   project     = var.project
   role_id     = "${replace(local.name, "-", "_")}_jobs"
-  title       = "pushpool: jobs of the pool ${var.pool}"
+  title       = substr("pushpool: jobs of the pool ${var.pool}", 0, 100)
   permissions = concat(local.permissions, var.shared_jobs ? ["run.jobs.runWithOverrides"] : [])
 
   depends_on = [google_project_service.this]
@@ -32,7 +32,7 @@ resource "google_project_iam_member" "dispatch" {
 resource "google_project_iam_custom_role" "act_as" {
   project     = var.project
   role_id     = "${replace(local.name, "-", "_")}_act_as"
-  title       = "pushpool: accounts of the pool ${var.pool}"
+  title       = substr("pushpool: accounts of the pool ${var.pool}", 0, 100)
   permissions = ["iam.serviceAccounts.actAs"]
 
   depends_on = [google_project_service.this]

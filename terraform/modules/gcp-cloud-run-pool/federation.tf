@@ -19,7 +19,7 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
 
   project                            = var.project
   workload_identity_pool_id          = google_iam_workload_identity_pool.aws[0].workload_identity_pool_id
-  workload_identity_pool_provider_id = "aws"
+  workload_identity_pool_provider_id = "dispatcher" # at least 4 characters
   attribute_condition                = "assertion.arn.startsWith('${local.aws_session}')"
 
   # A session's whole ARN may be longer than the 127 characters that a subject can have.
@@ -41,7 +41,7 @@ resource "google_service_account" "dispatcher" {
 
   project      = var.project
   account_id   = "${local.name}-aws"
-  display_name = "pushpool: dispatch on AWS, for the pool ${var.pool}"
+  display_name = substr("pushpool: dispatch on AWS, for the pool ${var.pool}", 0, 100)
 
   depends_on = [google_project_service.this]
 }

@@ -37,7 +37,7 @@ resource "google_service_account" "jobs" {
 
   project      = var.project
   account_id   = "${local.name}-jobs"
-  display_name = "pushpool: jobs of the pool ${var.pool}"
+  display_name = substr("pushpool: jobs of the pool ${var.pool}", 0, 100)
 
   depends_on = [google_project_service.this]
 }
@@ -68,4 +68,6 @@ resource "google_artifact_registry_repository_iam_member" "images" {
   repository = split("/", each.value.repository)[5]
   role       = "roles/artifactregistry.reader"
   member     = each.value.by == "dispatcher" ? local.dispatcher : "serviceAccount:service-${local.number}@serverless-robot-prod.iam.gserviceaccount.com"
+
+  depends_on = [google_project_service.this] # with which Cloud Run's own account comes
 }

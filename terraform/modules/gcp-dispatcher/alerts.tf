@@ -83,6 +83,12 @@ resource "google_monitoring_alert_policy" "this" {
     }
   }
 
+  # What is counted has no values while there is nothing to count, and an incident without values stays open for a week: what
+  # goes wrong in that time would not be told.
+  alert_strategy {
+    auto_close = "1800s"
+  }
+
   depends_on = [google_logging_metric.this]
 }
 

@@ -90,6 +90,8 @@ resource "google_service_account_iam_member" "push_token" {
   service_account_id = google_service_account.caller["push"].name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = local.pubsub_agent
+
+  depends_on = [google_pubsub_topic.this] # in a new project the account comes with the first
 }
 
 # Pub/Sub documentation, "Handle message failures", "Grant forwarding permissions".

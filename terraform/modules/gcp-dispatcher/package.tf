@@ -1,7 +1,7 @@
 # What the functions are built of, and by whom.
 resource "google_storage_bucket" "source" {
   project                     = var.project
-  name                        = "${var.project}-${var.name}-functions"
+  name                        = "${replace(var.project, "/[.:]/", "-")}-${var.name}-functions" # a dot would want proof of a domain
   location                    = var.region
   labels                      = var.labels
   uniform_bucket_level_access = true

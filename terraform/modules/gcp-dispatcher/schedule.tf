@@ -30,7 +30,12 @@ resource "google_cloud_scheduler_job" "tick" {
     }
   }
 
-  depends_on = [google_cloud_run_v2_service_iam_member.invoker]
+  # A pass queries; without its index a query fails.
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.invoker,
+    google_firestore_field.this,
+    google_firestore_index.this,
+  ]
 }
 
 # A wake is a hint: one that failed three times tells nothing that the minute's tick has not found.

@@ -31,6 +31,12 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{2,18}[a-z0-9]$", var.name))
     error_message = "name must have 4 to 20 characters: lower case letters, digits and hyphens, a letter first and no hyphen last."
   }
+
+  # Those of the installation `pushpool` are pushpool-secrets-…
+  validation {
+    condition     = !can(regex("-secrets(-|$)", var.name))
+    error_message = "name must not end in -secrets or hold -secrets-: its token keys would read as a job's secret of another installation."
+  }
 }
 
 variable "package" {

@@ -174,6 +174,25 @@ def test_certificates_that_cannot_be_had_are_no_word_on_the_token(
         hand.check()
 
 
+def test_nonsense_does_not_ask_for_certificates_again_and_again_while_they_cannot_be_had(
+    hand: Hand, issuing: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = hand.token()
+    hand.check(known)
+    monkeypatch.setattr(issuing, "is_broken", True)
+    monkeypatch.setattr(issuing, "_key", issuing._key)
+    issuing.rotate()
+    hand.now += 60
+
+    with pytest.raises(Unreachable):
+        hand.check()
+    before = issuing.fetches
+    with pytest.raises(Unauthorized, match="not found"):
+        hand.check()
+    hand.check(known)
+    assert issuing.fetches == before
+
+
 def certificates(url: str) -> Any:
     return sys.modules["gcpfunctions.certificates"].Certificates(url)
 

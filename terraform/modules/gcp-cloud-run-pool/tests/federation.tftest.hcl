@@ -27,7 +27,7 @@ override_resource {
 override_resource {
   target          = google_iam_workload_identity_pool_provider.aws
   override_during = plan
-  values          = { name = "projects/123456789012/locations/global/workloadIdentityPools/pushpool-fargate-aws/providers/aws" }
+  values          = { name = "projects/123456789012/locations/global/workloadIdentityPools/pushpool-fargate-aws/providers/dispatcher" }
 }
 
 variables {
@@ -61,6 +61,32 @@ run "one_role_of_one_account_is_let_in" {
   }
 }
 
+run "the_longest_names_are_ids_that_google_takes" {
+  command = plan
+
+  variables {
+    pool = join("", [for _ in range(100) : "p"])
+    name = "pushpool-of-twenty-five-c"
+  }
+
+  # workloadIdentityPools.create and workloadIdentityPools.providers.create: 4 to 32 characters.
+  assert {
+    condition     = alltrue([for id in [google_iam_workload_identity_pool.aws[0].workload_identity_pool_id, google_iam_workload_identity_pool_provider.aws[0].workload_identity_pool_provider_id] : can(regex("^[a-z0-9-]{4,32}$", id))])
+    error_message = "Identity pool and provider must have ids of 4 to 32 characters."
+  }
+
+  # serviceAccounts.create, and the resources ServiceAccount and Role.
+  assert {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", google_service_account.dispatcher[0].account_id)) && can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", google_service_account.jobs[0].account_id))
+    error_message = "Accounts must have ids of 6 to 30 characters."
+  }
+
+  assert {
+    condition     = alltrue([for title in [google_service_account.dispatcher[0].display_name, google_service_account.jobs[0].display_name, google_project_iam_custom_role.dispatch.title, google_project_iam_custom_role.act_as.title] : length(title) <= 100 && strcontains(title, "pppp")])
+    error_message = "What is shown of accounts and roles must have at most 100 characters."
+  }
+}
+
 run "the_configuration_names_the_way_and_no_secret" {
   command = plan
 
@@ -68,7 +94,7 @@ run "the_configuration_names_the_way_and_no_secret" {
     condition = jsondecode(output.google_credentials) == {
       universe_domain                   = "googleapis.com"
       type                              = "external_account"
-      audience                          = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pushpool-fargate-aws/providers/aws"
+      audience                          = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pushpool-fargate-aws/providers/dispatcher"
       subject_token_type                = "urn:ietf:params:aws:token-type:aws4_request"
       token_url                         = "https://sts.googleapis.com/v1/token"
       service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/pushpool-fargate-aws@my-project.iam.gserviceaccount.com:generateAccessToken"

@@ -186,6 +186,11 @@ run "what_is_set_is_what_is_made" {
   }
 
   assert {
+    condition     = alltrue([for alert in values(google_monitoring_alert_policy.this) : alert.alert_strategy[0].auto_close == "1800s"])
+    error_message = "An alert must not stay open because what it counts is no longer there: the next would not be told."
+  }
+
+  assert {
     condition     = google_monitoring_alert_policy.no_tick[0].conditions[0].condition_absent[0].duration == "300s"
     error_message = "Five minutes without a tick must be an alert."
   }
@@ -203,6 +208,20 @@ run "what_is_set_is_what_is_made" {
   assert {
     condition     = google_secret_manager_secret_version.token_keys[0].secret_data == null && google_secret_manager_secret_version.token_keys[0].secret_data_wo_version == 1
     error_message = "The value must be written, and never be in a plan."
+  }
+}
+
+run "a_project_of_a_domain_has_a_bucket_too" {
+  command = plan
+
+  variables {
+    project = "example.com:my-project"
+  }
+
+  # Cloud Storage documentation, "Bucket names".
+  assert {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", google_storage_bucket.source.name))
+    error_message = "The bucket must have a name that needs no domain's proof."
   }
 }
 

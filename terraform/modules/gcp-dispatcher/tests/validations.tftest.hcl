@@ -113,6 +113,16 @@ run "a_package_for_another_runtime_and_no_instances_are_refused" {
   expect_failures = [var.package, var.api, var.dispatch]
 }
 
+run "a_name_whose_keys_would_read_as_a_jobs_secret_is_refused" {
+  command = plan
+
+  variables {
+    name = "pushpool-secrets"
+  }
+
+  expect_failures = [var.name]
+}
+
 run "more_wakes_than_a_queue_gives_are_refused" {
   command = plan
 
