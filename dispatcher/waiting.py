@@ -12,6 +12,8 @@ from dispatcher.ports import Store
 from dispatcher.pulses import pulse_of
 from dispatcher.runs import FlowRun, StateType, deployment_limit
 
+SOON = "a pass is about to look at it"
+
 
 def why(store: Store, run: FlowRun, now: datetime) -> str:
     """One line for a SCHEDULED run; empty for others."""
@@ -24,12 +26,7 @@ def why(store: Store, run: FlowRun, now: datetime) -> str:
     deployment = records.read(store, Deployment, run.deployment)
     if pool is None or queue is None:
         return f"its work pool {run.pool!r} or queue {run.queue!r} is gone"
-    return (
-        _paused(pool, queue, deployment)
-        or _circuit(store, pool)
-        or _full(store, pool, queue, deployment)
-        or "a pass is about to look at it"
-    )
+    return _paused(pool, queue, deployment) or _circuit(store, pool) or _full(store, pool, queue, deployment) or SOON
 
 
 def _paused(pool: WorkPool, queue: WorkQueue, deployment: Deployment | None) -> str:

@@ -84,7 +84,9 @@ def open_secrets(address: str) -> SecretManager:
     project, _, prefix = address.partition("/")
     project = project or google.project()
     if not project or not _PREFIX.fullmatch(prefix):
-        raise InvalidInput(f"{address!r} names no secrets; PUSHPOOL_SECRETS is secretmanager://PROJECT/PREFIX")
+        raise InvalidInput(
+            f"secretmanager://{address} names no secrets; PUSHPOOL_SECRETS is secretmanager://PROJECT/PREFIX"
+        )
     if re.search(r"-secrets(-|$)", prefix):
         # Its keys would be another installation's job secrets: PREFIX-secrets-token-keys is read both ways.
         raise InvalidInput(f"prefix {prefix!r} of secrets may not end in or hold '-secrets-'; take another")

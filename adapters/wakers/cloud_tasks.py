@@ -103,5 +103,5 @@ def open_waker(address: str) -> CloudTasksWaker:
     url, account = said.get("url", ""), said.get("service_account", "")
     if not _QUEUE.fullmatch(queue) or not url.startswith(("https://", "http://")) or "@" not in account:
         form = "cloudtasks:projects/P/locations/L/queues/Q?url=https://…&service_account=NAME@…"
-        raise InvalidInput(f"{address!r} is not the address of a queue; PUSHPOOL_WAKER is {form}")
+        raise InvalidInput(f"cloudtasks:{address} is not the address of a queue; PUSHPOOL_WAKER is {form}")
     return CloudTasksWaker(queue, url=url, service_account=account, audience=said.get("audience", ""))

@@ -112,7 +112,10 @@ def _waits(run: Json) -> str:
     """Why it waits; one that is late is perhaps seen by nobody."""
     if not run["waits_for"]:
         return ""
-    hint = "; is `pushpool serve` or an agent running?" if run["state_name"] == "Late" else ""
+    from dispatcher.waiting import SOON
+
+    is_unseen = run["state_name"] == "Late" and run["waits_for"] == SOON
+    hint = "; is `pushpool serve` or an agent running?" if is_unseen else ""
     return f"waits: {run['waits_for']}{hint}"
 
 

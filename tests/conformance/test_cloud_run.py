@@ -228,7 +228,7 @@ class CloudRunSuite(InfrastructureSuite):
 
         assert failed.keys() == {call}
         assert "roles/iam.serviceAccountUser" in failed[call]
-        assert {name for name, passed, _ in elsewhere if passed} == {"configuration", "credentials"}
+        assert [name for name, passed, _ in elsewhere if not passed] == ["project and region"]
 
 
 class TestAJobForEachRun(CloudRunSuite):

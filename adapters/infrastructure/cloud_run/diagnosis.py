@@ -17,6 +17,8 @@ from adapters.infrastructure.cloud_run.messages import create_request, run_reque
 from dispatcher.errors import InvalidInput, Misconfigured
 from dispatcher.ports import Job, NotNow, PoolUnavailable, Rejected, Request, Unknown
 
+PLACE = "project and region"
+
 Check: TypeAlias = tuple[str, bool, str]
 Json: TypeAlias = Mapping[str, Any]
 
@@ -81,7 +83,7 @@ def _made(request: Request, clients: Clients) -> Iterator[Check]:
     jobs, executions = clients.jobs(target.region), clients.executions(target.region)
     create = create_request({**body["create_job"], "validateOnly": True})
     looks: list[tuple[str, Callable[[], object]]] = [
-        ("project and region", lambda: jobs.get_job(name=nothing, **how)),
+        (PLACE, lambda: jobs.get_job(name=nothing, **how)),
         ("starting runs", lambda: jobs.create_job(request=create, **how)),
         ("looking at runs", lambda: executions.get_execution(name=execution, **how)),
         ("listing runs", lambda: next(iter(_few(executions, parent, how)), None)),
@@ -94,7 +96,10 @@ def _made(request: Request, clients: Clients) -> Iterator[Check]:
     elif not target.group:
         looks.append(("cleaning up", lambda: jobs.delete_job({"name": nothing, "validate_only": True}, **how)))
     for name, look in looks:
-        yield (name, *_looked(name, look))
+        passed, advice = _looked(name, look)
+        yield name, passed, advice
+        if not passed and name == PLACE:
+            return  # the others would say the same
 
 
 def _few(executions: Any, parent: str, how: Mapping[str, Any]) -> Any:

@@ -75,7 +75,8 @@ def _told(said: str) -> tuple[str, str]:
     path = at["path"] if at is not None else ".".join(fields)
     if (unknown := _UNKNOWN.search(why)) is not None:
         known = unknown["known"].replace("'", "")
-        return f"job_body.{path}.{unknown['field']}", f"there is no such field; there are {known}"
+        whole = ".".join(part for part in ("job_body", path, unknown["field"]) if part)
+        return whole, f"there is no such field; there are {known}"
     return f"job_body.{path}".rstrip("."), _AT.sub("", why)
 
 

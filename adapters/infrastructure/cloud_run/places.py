@@ -92,8 +92,8 @@ def checked_project(project: str) -> str:
 def checked_region(region: str) -> str:
     """:raises InvalidInput: it looks like none."""
     if not _REGION.fullmatch(region):
-        what = f"is {region!r}, which is no region" if region else "is not given"
-        raise InvalidInput(f"region {what} of Cloud Run; there are {_EXAMPLES} and others", path="region")
+        what = f"is {region!r}, which is no region of Cloud Run" if region else "is not given"
+        raise InvalidInput(f"region {what}; set the variable `region`: {_EXAMPLES} or another", path="region")
     return region
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -34,6 +35,9 @@ from dispatcher.runs import FlowRun, Slot
 
 _WAIT_SECONDS = 8.0
 _DEFAULT = "(default)"
+# As in API projects.databases.create, but of any length: the emulator takes shorter ones than Google.
+_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*")
+_DATABASE = re.compile(r"\(default\)|[a-z][a-z0-9-]*")
 
 
 class FirestoreStore:
@@ -164,7 +168,7 @@ def open_store(address: str) -> FirestoreStore:
     """
     named, _, database = address.removeprefix("firestore:").removeprefix("//").partition("/")
     project = named or google.project()
-    if not project or "/" in database:
+    if not _PROJECT.fullmatch(project) or not _DATABASE.fullmatch(database or _DEFAULT):
         raise InvalidInput(
             f"PUSHPOOL_STORE names no Firestore database: {address!r}; it is firestore://PROJECT or "
             "firestore://PROJECT/DATABASE, or GOOGLE_CLOUD_PROJECT says the project"

@@ -195,3 +195,16 @@ def test_a_late_run_asks_whether_somebody_serves(naps: list[float], capsys: pyte
 
     hint = "waits: a pass is about to look at it; is `pushpool serve` or an agent running?"
     assert hint in capsys.readouterr().out
+
+
+def test_a_late_run_that_waits_for_something_else_does_not(
+    naps: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = a_run("SCHEDULED", state_name="Late", waits_for="work pool 'jobs' is paused")
+    cli = Cli(_api=[Server(httpx.Response(200, json=a_run("COMPLETED"))).api()])
+
+    watching.watch_to_the_end(cli, late, interval=1, timeout=None)
+
+    said = capsys.readouterr().out
+    assert "waits: work pool 'jobs' is paused" in said
+    assert "an agent" not in said

@@ -73,7 +73,7 @@ def test_an_address_is_a_project_and_a_database(
 
 
 @pytest.mark.usefixtures("emulator")
-@pytest.mark.parametrize("address", ["", "firestore://", "acme/runs/more"])
+@pytest.mark.parametrize("address", ["", "firestore://", "acme/runs/more", "Acme", "acme/AB"])
 def test_an_address_that_names_no_database_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput, match=r"firestore://PROJECT/DATABASE.*GOOGLE_CLOUD_PROJECT"):
         open_store(address)
