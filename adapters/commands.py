@@ -1,4 +1,4 @@
-"""Commands, environments and what is null, for every infrastructure that starts containers. Pure."""
+"""Commands, environments and what is null, for every infrastructure. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command_of(command: object, runner: object) -> list[str]:
 
     :raises InvalidInput: it is empty, and there is a runner.
     """
-    argv, prefix = words_of(command), prefix_of(runner)
+    argv, prefix = words_of(command), _prefix(runner)
     if argv and argv[0] == RUNNER:
         return [*(prefix or [RUNNER]), *argv[1:]]
     if not prefix:
@@ -58,8 +58,7 @@ def command_of(command: object, runner: object) -> list[str]:
     return [*prefix, "--", *argv]
 
 
-def prefix_of(runner: object) -> list[str]:
-    """What comes before the command; empty for none."""
+def _prefix(runner: object) -> list[str]:
     if runner is None or runner is True:
         return [RUNNER]
     if runner is False:
@@ -72,7 +71,7 @@ def prefix_of(runner: object) -> list[str]:
 
 def has_runner(argv: Sequence[str], runner: object) -> bool:
     """Whether the command, as `command_of` made it, runs under the runner."""
-    return argv[:1] == [RUNNER] or bool(prefix_of(runner))
+    return argv[:1] == [RUNNER] or bool(_prefix(runner))
 
 
 def env_of(env: object, path: str = "env") -> dict[str, Any]:

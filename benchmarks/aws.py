@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import platform
-import sys
-
-from rich.console import Console
-from rich.table import Table
+from itertools import chain
 
 from adapters.stores.dynamodb import DynamoStore
 from benchmarks import cold_start, dynamodb, ecs_rate
+from benchmarks.bench import shown
 
 
 def main() -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table("What", "Measured", "Mark", title="pushpool on AWS, on this machine", title_justify="left")
-    with console.status("measuring"), dynamodb.local() as bench:
-        for rows in (cold_start.rows(), dynamodb.rows(bench), ecs_rate.rows(DynamoStore(bench.table()))):
-            for row in rows:
-                table.add_row(row.what, row.measured, row.mark)
-    console.print(table)
-    console.print(f"Python {platform.python_version()}, DynamoDB Local 1.25.1, {platform.platform()}")
+    with dynamodb.local() as bench:
+        rows = chain(cold_start.on_aws(), dynamodb.rows(bench), ecs_rate.rows(DynamoStore(bench.table())))
+        shown("pushpool on AWS", rows, on="DynamoDB Local 1.25.1")
 
 
 if __name__ == "__main__":

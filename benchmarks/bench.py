@@ -1,17 +1,22 @@
-"""What the measurements share: an installation in a folder that is thrown away, and a cloud that answers at once."""
+"""What the measurements share: an installation, a cloud that answers at once, and the table that they make."""
 
 from __future__ import annotations
 
+import platform
 import statistics
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from adapters.stores.sqlite import open_store
 from dispatcher import records
@@ -50,6 +55,11 @@ TEMPLATE = {
         },
     },
 }
+# The peak of this process alone, in KiB; what getrusage tells is its parent's too.
+PEAK = """
+def peak():
+    return [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +153,27 @@ def installation(waker: Waker, *, limit: int | None = None) -> Iterator[Installa
     with tempfile.TemporaryDirectory(prefix="pushpool-bench-") as folder:
         cloud = Instant()
         store: Any = Counting(open_store(str(Path(folder) / "bench.db")))
-        context = Context(store, lambda _: cloud, waker, KeyRing.generate(), WallClock(), "http://127.0.0.1:4280")
-        now = context.clock.now()
-        pool = WorkPool(
-            name=POOL, type="instant", created=now, updated=now, base_job_template=TEMPLATE, concurrency_limit=limit
-        )
-        records.write(context.store, pool)
-        put_queue(context, POOL, "default", WorkQueueForm())
-        deployments.put_deployment(context, DEPLOYMENT, DeploymentForm(pool=POOL))
+        context = installed(store, cloud, waker, limit=limit)
         store.calls.clear()
         yield Installation(context, cloud, store)
+
+
+def installed(store: Store, cloud: Instant, waker: Waker | None = None, *, limit: int | None = None) -> Context:
+    """A pool, a queue and a deployment in `store`."""
+    context = context_of(store, cloud, waker)
+    now = context.clock.now()
+    pool = WorkPool(
+        name=POOL, type="instant", created=now, updated=now, base_job_template=TEMPLATE, concurrency_limit=limit
+    )
+    records.write(store, pool)
+    put_queue(context, POOL, "default", WorkQueueForm())
+    deployments.put_deployment(context, DEPLOYMENT, DeploymentForm(pool=POOL))
+    return context
+
+
+def context_of(store: Store, cloud: Instant, waker: Waker | None = None) -> Context:
+    ring = KeyRing.generate()
+    return Context(store, lambda _: cloud, waker or NoWakes(), ring, WallClock(), "http://127.0.0.1:4280")
 
 
 def median_ms(seconds: Sequence[float]) -> str:
@@ -165,3 +186,14 @@ def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def shown(title: str, rows: Iterable[Row], *, on: str = "", width: int = 160) -> None:
+    """Measured and printed as one table. `on`: what it was measured on, beside this machine."""
+    console = Console(width=None if sys.stdout.isatty() else width)
+    table = Table("What", "Measured", "Mark", title=f"{title}, on this machine", title_justify="left")
+    with console.status("measuring"):
+        for row in rows:
+            table.add_row(row.what, row.measured, row.mark)
+    console.print(table)
+    console.print(", ".join(filter(None, [f"Python {platform.python_version()}", on, platform.platform()])))

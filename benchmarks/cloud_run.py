@@ -10,26 +10,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-from benchmarks.bench import Row
+from benchmarks.bench import PEAK, Row
 from dispatcher import job_templates, registry
 from dispatcher.ports import Accepted, Infrastructure, Job, Phase, Submission
 from dispatcher.testing.servers.cloud_run import CloudRunApi, cloud_run
+from dispatcher.testing.servers.loopback import Silent, serving
 
 SAMPLES = 7
-# The peak of this process alone, in KiB; what getrusage tells is its parent's too.
-_PEAK = """
-def peak():
-    return [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
-"""
 _PROBE = """
 import sys, time
 start = time.perf_counter()
@@ -88,7 +83,7 @@ def _transports(api: CloudRunApi) -> Iterator[Row]:
 
 
 def _probe(script: str, *arguments: str, environment: dict[str, str] | None = None) -> list[float]:
-    command = [sys.executable, "-c", _PEAK + script, *arguments]
+    command = [sys.executable, "-c", PEAK + script, *arguments]
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     return [float(number) for number in said.split()]
 
@@ -140,9 +135,8 @@ def _run(adapter: Infrastructure, api: CloudRunApi, way: str) -> None:
 def _rest(api: CloudRunApi) -> Iterator[str]:
     """CreateJob over HTTP, from the same project."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize, disable_nagle_algorithm = -1, True  # else each answer waits for an acknowledgement
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -156,18 +150,8 @@ def _rest(api: CloudRunApi) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url.removeprefix("http://")
 
 
 if __name__ == "__main__":

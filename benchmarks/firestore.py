@@ -7,48 +7,28 @@ the emulator's, which has no composite indexes: it looks through all that waits 
 from __future__ import annotations
 
 import os
-import statistics
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import Client
-from rich.console import Console
-from rich.table import Table as Printed
 
 from adapters.stores.firestore import FirestoreStore
 from adapters.stores.firestore.database import Database, Write
 from adapters.stores.firestore.documents import new_run_fields
 from adapters.stores.firestore.names import run_path
-from benchmarks.bench import DEPLOYMENT, POOL, TEMPLATE, Instant, NoWakes, Row, timed
-from dispatcher import records
-from dispatcher.catalogue import deployments, flow_runs
-from dispatcher.catalogue.queues import put_queue
-from dispatcher.context import Context
-from dispatcher.dispatch import Dispatcher
-from dispatcher.forms import DeploymentForm, RunForm, WorkQueueForm
-from dispatcher.pools import WorkPool
+from benchmarks.bench import Row, shown
+from benchmarks.stores import DUE, STORED, big_pass, idle_pass, looked, looking, over_or_far
 from dispatcher.ports import Store
-from dispatcher.pulses import pulse_of
-from dispatcher.runs import Name
-from dispatcher.testing.builders import NOW, make_run
-from dispatcher.testing.dynamodb_units import life
 from dispatcher.testing.firestore_calls import Charges, Meter
+from dispatcher.testing.lives import life
 from dispatcher.testing.servers.firestore import firestore_emulator
-from dispatcher.tokens import KeyRing
-from dispatcher.wiring import WallClock
-
-ADMITTED = 1000
-STORED = (100, 1_000, 10_000)
-DUE = 10
 
 
 @dataclass(slots=True)
@@ -72,6 +52,10 @@ class Metered:
 
         return metered
 
+    def forget(self) -> None:
+        self.calls.clear()
+        self.costs.clear()
+
 
 def _add(sum_: Charges, charges: Charges) -> None:
     sum_.calls.update(charges.calls)
@@ -80,7 +64,7 @@ def _add(sum_: Charges, charges: Charges) -> None:
     sum_.deletes += charges.deletes
 
 
-def _total(charges: Iterator[Charges]) -> Charges:
+def _total(charges: Iterable[Charges]) -> Charges:
     total = Charges()
     for each in charges:
         _add(total, each)
@@ -103,15 +87,15 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield from _lives(bench)
     yield from _idle_tick(bench)
     yield from _due_query(bench)
-    yield from _pass(bench)
+    store, meter, _ = bench.metered()
+    yield from big_pass(store, meter.step)
 
 
 def _lives(bench: Bench) -> Iterator[Row]:
     store, meter, _ = bench.metered()
-    told_to: Any = meter
-    life(store, told_to, seed=1)  # what is done once a process
+    life(store, meter, seed=1)  # what is done once a process
     for limits in (1, 2, 3):
-        steps = cast("dict[str, Charges]", life(store, told_to, limits=limits, seed=limits + 1))
+        steps = life(store, meter, limits=limits, seed=limits + 1)
         total = _total(charges for what, charges in steps.items() if what != "beat")
         told = ", ".join(f"{what} {each.writes + each.deletes}" for what, each in steps.items())
         yield Row(
@@ -124,16 +108,9 @@ def _lives(bench: Bench) -> Iterator[Row]:
 
 def _idle_tick(bench: Bench) -> Iterator[Row]:
     store, meter, _ = bench.metered()
-    metered: Any = Metered(store, meter)
-    context = _installed(metered)
-    dispatcher = Dispatcher(context)
-    dispatcher.tick(until=context.clock.now() + timedelta(minutes=1))
-    metered.calls.clear()
-    metered.costs.clear()
-    _age_the_pulse(context)
-    dispatcher.tick(until=context.clock.now() + timedelta(minutes=1))
-    dispatcher.close()
-    total = _total(iter(metered.costs.values()))
+    metered = Metered(store, meter)
+    idle_pass(metered, metered.forget)
+    total = _total(metered.costs.values())
     told = [
         f"{name} x{metered.calls[name]} {cost.reads}r {cost.writes + cost.deletes}w"
         for name, cost in metered.costs.items()
@@ -142,77 +119,22 @@ def _idle_tick(bench: Bench) -> Iterator[Row]:
     yield Row("  of it, each method", ", ".join(told))
 
 
-def _age_the_pulse(context: Context) -> None:
-    """As if the last pass had been a minute ago, so that this one leaves its mark."""
-    behind: Store = context.store.behind  # type: ignore[attr-defined]
-    pulse = pulse_of(behind, POOL)
-    assert pulse.last_pass is not None
-    records.write(behind, replace(pulse, last_pass=pulse.last_pass - timedelta(minutes=1)))
-
-
-def _installed(store: Store, *, cloud: Instant | None = None) -> Context:
-    cloud = cloud or Instant()
-    context = Context(store, lambda _: cloud, NoWakes(), KeyRing.generate(), WallClock(), "http://127.0.0.1:4280")
-    now = context.clock.now()
-    records.write(store, WorkPool(name=POOL, type="instant", created=now, updated=now, base_job_template=TEMPLATE))
-    put_queue(context, POOL, "default", WorkQueueForm())
-    deployments.put_deployment(context, DEPLOYMENT, DeploymentForm(pool=POOL))
-    return context
-
-
 def _due_query(bench: Bench) -> Iterator[Row]:
     for stored in STORED:
         store, meter, client = bench.metered()
-        for _ in range(DUE):
-            store.create_run(make_run())
+        look = looking(store)
         _fill(client, stored - DUE)
-        look = _a_look(store)
         with meter.step() as charges:
             look()
-        milliseconds = statistics.median(timed(look) for _ in range(50)) * 1000
-        yield Row(f"due query, {DUE} due of {stored:,} stored", f"{charges.reads} reads, {milliseconds:.1f} ms", "flat")
-
-
-def _a_look(store: Store) -> Callable[[], object]:
-    return lambda: store.due("pool", "default", NOW, limit=100)
+        yield looked(stored, look, f"{charges.reads} reads")
 
 
 def _fill(client: Any, number: int) -> None:
-    """Runs that are over, and as many that wait for a far date, as the store would have made them."""
-    far = NOW + timedelta(days=365)
+    """As the store would have made them."""
     database = Database(client, 60)
-    runs = (
-        make_run(state=Name.COMPLETED) if n % 2 else make_run(due_at=far + timedelta(seconds=n)) for n in range(number)
-    )
-    writes = [Write("put", run_path(run.id), new_run_fields(run)) for run in runs]
+    writes = [Write("put", run_path(run.id), new_run_fields(run)) for run in over_or_far(number)]
     for start in range(0, len(writes), 400):
         database.commit(writes[start : start + 400])
-
-
-def _pass(bench: Bench) -> Iterator[Row]:
-    store, meter, _ = bench.metered()
-    cloud = Instant()
-    context = _installed(store, cloud=cloud)
-    for _ in range(ADMITTED):
-        flow_runs.create_run(context, DEPLOYMENT, RunForm())
-    counting: Any = _Counting(store)
-    context = Context(counting, lambda _: cloud, NoWakes(), KeyRing.generate(), WallClock(), "http://127.0.0.1:4280")
-    dispatcher = Dispatcher(context)
-    with meter.step() as charges:
-        took = timed(lambda: dispatcher.tick(until=context.clock.now() + timedelta(minutes=10)))
-    dispatcher.close()
-    yield Row(f"{len(cloud.submitted):,} due runs admitted in one pass", f"{counting.calls['admit']} commits", "≤ 50")
-    yield Row(f"{len(cloud.submitted):,} due runs admitted, submitted and recorded", f"{took:.1f} s, {charges}")
-
-
-@dataclass(slots=True)
-class _Counting:
-    behind: Store
-    calls: Counter[str] = field(default_factory=Counter)
-
-    def __getattr__(self, name: str) -> Any:
-        self.calls[name] += 1
-        return getattr(self.behind, name)
 
 
 @contextmanager
@@ -223,14 +145,8 @@ def local() -> Iterator[Bench]:
 
 
 def main() -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Printed(
-        "What", "Measured", "Mark", title="pushpool on the Firestore emulator, on this machine", title_justify="left"
-    )
-    with local() as bench, console.status("benchmarks.firestore"):
-        for row in rows(bench):
-            table.add_row(row.what, row.measured, row.mark)
-    console.print(table)
+    with local() as bench:
+        shown("pushpool on the Firestore emulator", rows(bench))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import uuid4
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from dispatcher.testing.servers.processes import Missing
 
 T = TypeVar("T")
+ROOT = Path(__file__).parents[1]
 
 # What the shipped suites assert is shown as what a test asserts.
 pytest.register_assert_rewrite("dispatcher.testing")
@@ -149,6 +153,27 @@ def open_firestore(firestore: Any) -> Iterator[Callable[..., FirestoreStore]]:
     yield connect
     for store in stores:
         store.close()
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Builds what a cloud's functions are deployed as, with a script of `infra`, as `make` does: out of one wheel."""
+    dist = tmp_path_factory.mktemp("dist")
+    _run("-m", "build", "--no-isolation", "--wheel", "--outdir", str(dist), str(ROOT))
+
+    def pack(script: str) -> Path:
+        _run(str(ROOT / "infra" / script), "--dist", str(dist))
+        (found,) = dist.glob(f"pushpool-{Path(script).parent}-*.zip")
+        return found
+
+    return pack
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
 def _entered(opened: ExitStack, server: AbstractContextManager[T]) -> T:

@@ -22,6 +22,8 @@ STORE_CALLS = frozenset(
     }
 )  # fmt: skip
 CLOUD_CALLS = frozenset({"submit", "find", "describe_many", "cancel", "cleanup"})
+# Nothing is written between two calls, so a death before one is a death after another.
+CHANGES = frozenset(f"after {call}" for call in (*STORE_CALLS, "submit", "cancel", "cleanup"))
 
 
 class DiedError(BaseException):
@@ -29,10 +31,14 @@ class DiedError(BaseException):
 
 
 class Fuse:
-    """Dies at step `at`, counted from 0; never, if that is None. `steps` names those that were passed."""
+    """Dies at step `at`, counted from 0; never, if that is None. `steps` names those that were passed.
 
-    def __init__(self, at: int | None = None) -> None:
-        self._at = at
+    `of`: only steps of that name are counted.
+    """
+
+    def __init__(self, at: int | None = None, *, of: str | None = None) -> None:
+        self._at, self._of = at, of
+        self._count = 0
         self._lock = threading.Lock()
         self.steps: list[str] = []
         self.is_dead = False
@@ -48,8 +54,10 @@ class Fuse:
             if self.is_dead:
                 raise DiedError
             self.steps.append(name)
-            if len(self.steps) - 1 == self._at:
-                self.is_dead = True
+            if self._of in (None, name):
+                self._count += 1
+                self.is_dead = self._count - 1 == self._at
+            if self.is_dead:
                 raise DiedError
 
 

@@ -65,7 +65,7 @@ def check_stored(stored: Record | Cursor | None, given: Record | Cursor) -> None
 def candidates(runs: Iterable[FlowRun]) -> list[Candidate]:
     """Those that are SCHEDULED, the earliest due first."""
     waiting = [run for run in runs if run.state.type is StateType.SCHEDULED]
-    waiting.sort(key=lambda run: (run.due_at, run.id))
+    waiting.sort(key=lambda run: (run.due_at.timestamp(), run.id))
     return [Candidate(run.id, run.due_at, run.deployment_id) for run in waiting]
 
 

@@ -8,9 +8,11 @@ and is told of by the cloud alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from dispatcher import callbacks, records
@@ -27,9 +29,10 @@ from dispatcher.pools import WorkPool
 from dispatcher.ports import Infrastructure, RunFilter, Store
 from dispatcher.runs import FlowRun, StateType, deployment_limit, queue_limit
 from dispatcher.testing.clock import HandClock
-from dispatcher.testing.crashes import DiedError, Fuse, fused_cloud, fused_store
+from dispatcher.testing.crashes import CHANGES, DiedError, Fuse, fused_cloud, fused_store
 from dispatcher.testing.fake_cloud import TYPE, FakeCloud
 from dispatcher.testing.far_side import FarSide
+from dispatcher.testing.memory import MemoryStore
 from dispatcher.tokens import KeyRing
 
 POOL = "pool"
@@ -249,11 +252,14 @@ class World:
             raise Broken("a stale word changed something")
 
 
-def live(world: World, fuse_at: int | None = None, *, rounds: int = 60) -> list[str]:
-    """A life of the world with one death at a step; then on without, to the end. Returns the steps that were passed."""
+def live(world: World, fuse_at: int | None = None, *, of: str | None = None, rounds: int = 60) -> list[str]:
+    """A life of the world with one death at a step; then on without, to the end. Returns the steps that were passed.
+
+    Which step comes when is not the same in every life; `of` makes sure that it dies at one of that name.
+    """
     world.prepare()
     world.order()
-    fuse = Fuse(fuse_at)
+    fuse = Fuse(fuse_at, of=of)
     for number in range(rounds):
         try:
             world.round(None if fuse.is_dead else fuse)
@@ -265,6 +271,13 @@ def live(world: World, fuse_at: int | None = None, *, rounds: int = 60) -> list[
             break
     world.check()
     return fuse.steps
+
+
+def changes(folder: Path) -> dict[str, int]:
+    """Each kind of step that changes something in a life, and how many of them are before its middle one."""
+    clock, store = start_at(), MemoryStore()
+    steps = Counter(live(World(lambda: store, FarSide(folder / "in-memory.db", now=clock.now), clock)))
+    return {name: (count - 1) // 2 for name, count in sorted(steps.items()) if name in CHANGES}
 
 
 def start_at() -> HandClock:

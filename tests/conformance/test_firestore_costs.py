@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -25,8 +25,8 @@ from dispatcher.testing.builders import (
     parked,
     start,
 )
-from dispatcher.testing.dynamodb_units import life
-from dispatcher.testing.firestore_calls import Charges, Meter
+from dispatcher.testing.firestore_calls import Meter
+from dispatcher.testing.lives import life
 
 OpenFirestore = Callable[..., FirestoreStore]
 
@@ -58,8 +58,7 @@ def cost(meter: Meter, call: Callable[[], object]) -> tuple[int, int, int, dict[
 def test_each_step_of_a_runs_life_is_one_commit_and_reads_nothing(
     store: FirestoreStore, meter: Meter, limits: int
 ) -> None:
-    told_to: Any = meter
-    steps = cast("dict[str, Charges]", life(store, told_to, limits=limits))
+    steps = life(store, meter, limits=limits)
 
     assert {what: (charges.writes, charges.deletes) for what, charges in steps.items()} == {
         "create": (1, 0),

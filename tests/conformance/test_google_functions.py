@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import distribution
@@ -38,18 +38,13 @@ print(*(getattr(module, "__file__", None) or "" for module in list(sys.modules.v
 """
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def archive(packed: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `make package-gcp` builds it, unpacked."""
-    dist = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(dist), str(ROOT)]
-    for command in (build, [sys.executable, str(ROOT / "infra/gcp/archive.py"), "--dist", str(dist)]):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    (found,) = dist.glob("pushpool-gcp-*.zip")
-    with zipfile.ZipFile(found) as packed:
-        packed.extractall(dist / "source")
-    return dist / "source"
+    source = tmp_path_factory.mktemp("source")
+    with zipfile.ZipFile(packed("gcp/archive.py")) as zipped:
+        zipped.extractall(source)
+    return source
 
 
 def site_packages() -> Path:

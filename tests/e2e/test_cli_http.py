@@ -9,16 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+
+from dispatcher.testing.servers.loopback import Silent, serving
 
 PUSHPOOL = str(Path(sys.executable).with_name("pushpool"))
 PATIENCE_SECONDS = 60
@@ -207,19 +207,14 @@ def test_a_pass_submits_what_is_due_and_the_next_hears_of_it(served: Machine) ->
 def test_what_is_no_api_is_told_as_that(machine: Machine) -> None:
     """Here a server that answers every path with a page."""
 
-    class Page(BaseHTTPRequestHandler):
+    class Page(Silent, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"<html>welcome</html>")
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        found = machine.run("work-pool", "ls", "--api", f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
+    with serving(Page) as url:
+        found = machine.run("work-pool", "ls", "--api", url)
 
     assert found.returncode == 1
     assert "answered 200 OK, not as a pushpool API does; check the URL" in found.stderr

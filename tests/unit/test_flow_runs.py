@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.catalogue import deployments, flow_runs, pools, queues
 from dispatcher.deployments import Deployment
+from dispatcher.dispatch import FORGETTING_EVERY
 from dispatcher.errors import Conflict, InvalidInput, NotFound, TooLarge
 from dispatcher.forms import MAX_PARAMETERS_BYTES, RunForm
 from dispatcher.pools import WorkPool
@@ -157,7 +158,7 @@ def test_a_key_is_kept_for_seven_days(site: Site, pool: WorkPool) -> None:
     site.tick()
     assert create(site, idempotency_key="k")[0].id == first.id
 
-    site.clock.move(2 * SECOND)
+    site.clock.move(FORGETTING_EVERY)
     site.tick()
     assert create(site, idempotency_key="k", parameters={"n": 1})[1] is True
 

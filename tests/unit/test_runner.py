@@ -143,7 +143,7 @@ class Container:
     def __init__(self, api: Api, folder: Path) -> None:
         self.api, self.folder = api, folder
         self.started: list[subprocess.Popen[bytes]] = []
-        self.python = [sys.executable]
+        self.python = [sys.executable, "-S"]  # it needs no package
         self.runner = RUNNER
         self.environment = {
             "PUSHPOOL_API_URL": api.url,

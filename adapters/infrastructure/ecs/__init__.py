@@ -3,7 +3,7 @@
 * `rendering`         a job's configuration as one request; pure, as are the next five
 * `task_definitions`  what of it is registered, and shared by runs
 * `overrides`         what of it is this run's alone
-* `containers`        commands, environments and containers in the form that ECS takes
+* `containers`        containers in the form that ECS takes
 * `sizes`, `tags`     cpu and memory, and the pairs of them that Fargate has; labels as legal tags
 * `places`            regions, clusters, tokens and links
 * `stops`             a task, as ECS describes it or tells of it, in the words of the core; pure

@@ -6,15 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.infrastructure.ecs.containers import (
-    RESERVED,
-    command_of,
-    env_of,
-    has_runner,
-    pairs_of,
-    with_numbers,
-    words_of,
-)
+from adapters.commands import RESERVED, command_of, env_of, has_runner, words_of
+from adapters.infrastructure.ecs.containers import pairs_of, with_numbers
 from adapters.infrastructure.ecs.sizes import cpu_units, memory_mib
 from dispatcher.errors import TooLarge
 from dispatcher.ports import Job

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.commands import is_mark, pruned
 from adapters.infrastructure.ecs import task_definitions
-from adapters.infrastructure.ecs.containers import is_mark, main_name, pruned
+from adapters.infrastructure.ecs.containers import main_name
 from adapters.infrastructure.ecs.overrides import overrides_of
 from adapters.infrastructure.ecs.places import DEFAULT_CLUSTER, client_token, started_by
 from adapters.infrastructure.ecs.sizes import check_fargate, cpu_units, memory_mib

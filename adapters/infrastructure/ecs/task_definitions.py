@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.infrastructure.ecs.containers import container_in, env_of, pairs_of, with_numbers, words_of
+from adapters.commands import env_of, words_of
+from adapters.infrastructure.ecs.containers import container_in, pairs_of, with_numbers
 from adapters.infrastructure.ecs.sizes import DEFAULT_CPU, DEFAULT_MEMORY, cpu_units, memory_mib
 from dispatcher.errors import InvalidInput
 from dispatcher.ports import Job

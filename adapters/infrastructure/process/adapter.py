@@ -13,9 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from adapters.commands import RUNNER
 from adapters.infrastructure.process import folders, shim
 from adapters.infrastructure.process.folders import Attempt, Stage
-from adapters.infrastructure.process.rendering import MARK, RUNNER, CannotStartError, Launch, body_of, launch
+from adapters.infrastructure.process.rendering import MARK, CannotStartError, Launch, body_of, launch
 from adapters.infrastructure.process.stopping import end_what_is_left, stop
 from adapters.infrastructure.process.watching import Watcher
 from adapters.infrastructure.process.words import observation, refusal

@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.commands import RESERVED, RUNNER, env_of, words_of
 from dispatcher.errors import InvalidInput
 from dispatcher.ports import Job
 
-RUNNER = "pushpool-run"
 GRACE_SECONDS = 10.0
 MARK = "PUSHPOOL_ATTEMPT_FOLDER"  # in the environment of all that belongs to an attempt
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -59,17 +58,7 @@ def body_of(job: Job) -> dict[str, Any]:
 
 
 def _argv(command: object) -> list[str]:
-    if isinstance(command, str):
-        try:
-            argv = shlex.split(command)
-        except ValueError as error:
-            raise InvalidInput(f"command {command!r}: {error}; a list works too", path="command") from error
-    elif isinstance(command, Sequence):
-        argv = [_word(word) for word in command]
-    elif command is None:
-        argv = []
-    else:
-        raise InvalidInput(f"command is {command!r}: write a string or a list of strings", path="command")
+    argv = words_of(command)
     if not argv or not argv[0]:
         raise InvalidInput(
             "command is empty: give the deployment a command or an entrypoint, "
@@ -79,30 +68,14 @@ def _argv(command: object) -> list[str]:
     return argv
 
 
-def _word(word: object) -> str:
-    if isinstance(word, (str, int, float)) and not isinstance(word, bool):
-        return str(word)
-    raise InvalidInput(f"command holds {word!r}: each of its words is a string", path="command")
-
-
-def _environment(env: object) -> dict[str, object]:
+def _environment(env: object) -> dict[str, Any]:
     """Without what is None: that is how an override takes a variable away."""
-    if env is None:
-        return {}
-    if not isinstance(env, Mapping):
-        raise InvalidInput(f"env is {env!r}: write names and their values", path="env")
-    return {str(name): _value(str(name), value) for name, value in env.items() if value is not None}
-
-
-def _value(name: str, value: object) -> object:
-    if not _NAME.fullmatch(name):
-        # The shell that starts the command drops any other name without a word.
-        raise InvalidInput(f"env names {name!r}: here a name is made of letters, digits and _", path="env")
-    if isinstance(value, Mapping) and set(value) == {"$secret"}:
-        return value  # the core puts the secret in when it submits
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value)
-    raise InvalidInput(f"env.{name} is {value!r}: write it as a string", path=f"env.{name}")
+    found = {name: value for name, value in env_of(env).items() if value is not None}
+    for name in found:
+        if not _NAME.fullmatch(name):
+            # The shell that starts the command drops any other name without a word.
+            raise InvalidInput(f"env names {name!r}: here a name is made of letters, digits and _", path="env")
+    return found
 
 
 def _seconds(grace: object) -> float:
@@ -118,7 +91,7 @@ def launch(body: Mapping[str, Any], extra: Mapping[str, str]) -> Launch:
 
     :raises CannotStartError: the folder or the command does not exist here.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUSHPOOL_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(RESERVED)}
     environment = {**inherited, **body["env"], **extra}
     cwd = str(Path(body["cwd"]).expanduser()) if body["cwd"] else None
     if cwd is not None and not Path(cwd).is_dir():

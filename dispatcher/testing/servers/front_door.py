@@ -5,11 +5,12 @@ Names like `abc.execute-api.localhost` lead nowhere on most machines, and not in
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from dispatcher.testing.servers.loopback import Silent, serving
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"})
 
@@ -17,8 +18,8 @@ _HOP_BY_HOP = frozenset({"connection", "content-length", "date", "host", "keep-a
 class FrontDoor:
     """Passes requests on to `port` of 127.0.0.1 as for `host`, once it is told both."""
 
-    def __init__(self, server: ThreadingHTTPServer) -> None:
-        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.port = 0
         self.host = ""
 
@@ -31,7 +32,7 @@ def front_door() -> Iterator[FrontDoor]:
     """It is open while the block lasts."""
     made: list[FrontDoor] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -57,17 +58,6 @@ def front_door() -> Iterator[FrontDoor]:
             self.end_headers()
             self.wfile.write(body if self.command != "HEAD" else b"")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the server calls it
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made.append(FrontDoor(server))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        made.append(FrontDoor(url))
         yield made[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,16 +7,17 @@ federation with AWS"), AWS's STS that Google signed the identity, for that audie
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib import import_module
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
+
+from dispatcher.testing.servers.loopback import Silent, serving
 
 Form: TypeAlias = Mapping[str, str]
 Answer: TypeAlias = tuple[int, str, str]  # status, content type, body
@@ -181,7 +182,7 @@ def token_endpoints(
     """They answer while the block lasts."""
     made: list[TokenEndpoints] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             place = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(place.query).items()}
@@ -197,17 +198,6 @@ def token_endpoints(
 
         do_POST = do_GET  # noqa: N815 - http.server calls it so
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the server calls it
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made.append(TokenEndpoints(f"http://127.0.0.1:{server.server_address[1]}", signed, checked))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        made.append(TokenEndpoints(url, signed, checked))
         yield made[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from dispatcher.testing.servers.ecs_cluster import EcsCluster, log_lines
+from dispatcher.testing.servers.loopback import Silent, serving
 
 WAITS = "import signal, time\nsignal.signal(15, lambda *_: exit(%d))\nprint('waits', flush=True)\ntime.sleep(600)"
 
@@ -53,14 +53,11 @@ class TestATask:
         assert cluster.until(arn, "STOPPED")["containers"][0]["exitCode"] == 3
 
     def test_reaches_a_server_of_this_machine(self, cluster: EcsCluster) -> None:
-        with ThreadingHTTPServer(("127.0.0.1", 0), _Hello) as server:
-            threading.Thread(target=server.serve_forever).start()
-            url = cluster.account.reachable_from_containers(server.server_address[1])
+        with serving(_Hello) as served:
+            url = cluster.account.reachable_from_containers(int(served.rpartition(":")[2]))
             code = "import sys, urllib.request as u; sys.exit(u.urlopen(sys.argv[1]).read() != b'hello')"
 
             task = cluster.until(cluster.start("python3", "-c", code, url), "STOPPED")
-
-            server.shutdown()
         assert task["containers"][0]["exitCode"] == 0
 
     def test_that_minds_sigterm_ends_with_its_own_code(self, cluster: EcsCluster, log_group: str) -> None:
@@ -143,11 +140,8 @@ class TestATask:
         assert not cluster.describe(arn, include=["TAGS"]).get("tags")
 
 
-class _Hello(BaseHTTPRequestHandler):
+class _Hello(Silent, BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"hello")
-
-    def log_message(self, *_: object) -> None:
-        pass

@@ -22,7 +22,6 @@ from dispatcher.testing.servers.aws_account import AwsAccount
 from dispatcher.testing.servers.front_door import front_door
 from dispatcher.testing.terraform import EXAMPLE, Terraform, terraform
 
-ROOT = Path(__file__).parents[3]
 Json = dict[str, Any]
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
@@ -119,15 +118,9 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package(packed: Callable[[str], Path]) -> Path:
     """The zip, as `make package-aws` builds it."""
-    dist = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(dist), str(ROOT)]
-    for command in (build, [sys.executable, str(ROOT / "infra/aws/package.py"), "--dist", str(dist)]):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    (found,) = dist.glob("pushpool-aws-*.zip")
-    return found
+    return packed("aws/package.py")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
@@ -16,6 +16,7 @@ import pytest
 from adapters.infrastructure import ecs
 from adapters.infrastructure.ecs.clients import Clients
 from dispatcher.ports import Job, Submission
+from dispatcher.testing.servers.loopback import Silent, serving
 
 Json: TypeAlias = dict[str, Any]
 
@@ -49,23 +50,18 @@ class Aws:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Json]] = []
         self.credentials: list[str] = []
+        self.endpoint = ""
         self._answers: dict[str, list[Answer]] = defaultdict(list)
         self._lock = Lock()
         aws = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Silent, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
                 aws.answer(self)
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
-        self._thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
+        self.handler = Handler
 
     def says(self, action: str, *answers: Answer | Json) -> None:
         """The last of them for ever."""
@@ -101,11 +97,6 @@ class Aws:
         self.asked.clear()
         self._answers.clear()
 
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join()
-
 
 def _configured(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     for name, value in {
@@ -123,8 +114,8 @@ def _configured(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
 @pytest.fixture(scope="session")
 def _server() -> Iterator[Aws]:
     made = Aws()
-    yield made
-    made.close()
+    with serving(made.handler) as made.endpoint:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from uuid import uuid4
 
 from dispatcher.testing.servers.cloud_run import theirs
+from dispatcher.testing.servers.loopback import Silent, serving
 
 ISSUER = "https://accounts.google.com"
 
@@ -82,7 +82,7 @@ def issuer() -> Iterator[Issuer]:
     """It serves while the block lasts. :raises Missing:"""
     made: list[Issuer] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(made[0].certificates()).encode()
             self.send_response(500 if made[0].is_broken else 200)
@@ -91,16 +91,6 @@ def issuer() -> Iterator[Issuer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the server calls it
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.append(Issuer(f"http://127.0.0.1:{server.server_address[1]}/oauth2/v1/certs"))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        made.append(Issuer(f"{url}/oauth2/v1/certs"))
         yield made[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from dispatcher.testing.servers.loopback import Silent, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +51,13 @@ def receiver(then: Callable[[Heard], None] | None = None) -> Iterator[Receiver]:
     """It listens while the block lasts."""
     made: list[Receiver] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             status = made[0].take(Heard({name.lower(): said for name, said in self.headers.items()}, body))
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the server calls it
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.append(Receiver(f"http://127.0.0.1:{server.server_address[1]}/", then))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        made.append(Receiver(f"{url}/", then))
         yield made[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
