@@ -17,7 +17,8 @@ from adapters.stores.dynamodb.actions import STAMP, new_stamp
 from adapters.stores.dynamodb.keys import Key, card_key, cold_key, digest, payload_key, run_key, seconds, waiting
 from adapters.stores.dynamodb.keys import moment as sortable
 from adapters.stores.dynamodb.table import DUE_HASH, DUE_RANGE, EXPIRES, HASH, RANGE
-from adapters.stores.dynamodb.values import Item, item, json_text, packed, unpacked
+from adapters.stores.dynamodb.values import Item, item, packed, unpacked
+from adapters.texts import json_text
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import InvalidInput
 from dispatcher.runs import FlowRun

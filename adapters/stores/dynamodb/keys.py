@@ -20,15 +20,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import json
 import math
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from adapters.texts import page_place
 from dispatcher.contract import check_aware
-from dispatcher.errors import InvalidInput
 from dispatcher.runs import FlowRun, Slot, StateType
 
 Key: TypeAlias = tuple[str, str]
@@ -179,17 +177,7 @@ def _whole(part: str) -> str:
     return part.replace("%23", "#").replace("%25", "%")
 
 
-def page_mark(kind: str, *key: str) -> str:
-    """Where a page ended, as opaque text."""
-    return base64.urlsafe_b64encode(json.dumps([kind, *key]).encode()).decode().rstrip("=")
-
-
 def page_key(kind: str, mark: str) -> str:
     """The key that a page of this kind ended with. :raises InvalidInput: no mark, or another listing's."""
-    try:
-        found, key = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
-        if found == kind and isinstance(key, str):
-            return key
-    except (binascii.Error, ValueError, TypeError):
-        pass
-    raise InvalidInput(f"after: {mark!r} is not where a page of this list ended; leave it out to start", path="after")
+    key: str = page_place(kind, mark, [str])[0]
+    return key

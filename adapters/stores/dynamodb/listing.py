@@ -21,6 +21,7 @@ from adapters.stores.dynamodb.moves import expiry
 from adapters.stores.dynamodb.runs import Roster, hot_items, whole
 from adapters.stores.dynamodb.table import EXPIRES, HASH, RANGE
 from adapters.stores.dynamodb.values import Item
+from adapters.texts import page_mark
 from dispatcher.ports import Page, RunFilter
 from dispatcher.runs import ACTIVE, TYPE_OF, FlowRun, StateType, pool_limit
 
@@ -99,7 +100,7 @@ class Listing:
             last = _card_place(some[-1])
             found += self._looked_up(some)
         page = self._page(found)
-        return page if page.after is not None or last is None else Page(page.items, keys.page_mark("run", last))
+        return page if page.after is not None or last is None else Page(page.items, page_mark("run", last))
 
     def _cards(self, before: str | None) -> Iterator[Item]:
         wanted = self._wanted
@@ -164,7 +165,7 @@ class Listing:
         return True
 
     def _page(self, found: Sequence[tuple[str, FlowRun]]) -> Page[FlowRun]:
-        mark = keys.page_mark("run", found[self._limit - 1][0]) if len(found) > self._limit else None
+        mark = page_mark("run", found[self._limit - 1][0]) if len(found) > self._limit else None
         return Page(tuple(run for _, run in found[: self._limit]), mark)
 
 

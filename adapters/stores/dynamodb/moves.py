@@ -14,7 +14,8 @@ from adapters.stores.dynamodb.calls import Cancelled, Table
 from adapters.stores.dynamodb.documents import Written, cold_of, parts_of, payload_text, written
 from adapters.stores.dynamodb.keys import Key, digest, request_key, run_key, seconds
 from adapters.stores.dynamodb.table import HASH, RANGE
-from adapters.stores.dynamodb.values import Item, item, json_text, packed, unpacked
+from adapters.stores.dynamodb.values import Item, item, packed, unpacked
+from adapters.texts import json_text
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import AdmissionRefused, RunChanged
 from dispatcher.ports import Admission, Move, Request

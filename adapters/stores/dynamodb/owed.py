@@ -6,16 +6,17 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from adapters.budgets import spent
 from adapters.stores.dynamodb.actions import ABSENT, PRESENT, STAMP, Action, delete, new_stamp, put, update
 from adapters.stores.dynamodb.calls import ConditionLost, Table
 from adapters.stores.dynamodb.due import due_items
 from adapters.stores.dynamodb.keys import budget_key, instant, moment, owed_key, owed_partition
 from adapters.stores.dynamodb.table import DUE_RANGE
-from adapters.stores.dynamodb.values import Item, item, json_text
+from adapters.stores.dynamodb.values import Item, item
+from adapters.texts import json_text
 from dispatcher.errors import StoreUnavailable
 from dispatcher.ports import OutboxEntry, Rate
 
-_NEARLY = 1e-9  # ten refills of a tenth are one call, whatever floats make of it
 _TRIES = 30  # to spend of a budget that others spend of
 
 
@@ -70,18 +71,15 @@ def settle(table: Table, entry: OutboxEntry, again_at: datetime | None) -> None:
 
 
 def spend(table: Table, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
-    """Each rate is a bucket of `burst` calls: how many are left, and when that was."""
-    moment(now, "now")
+    at = instant(moment(now, "now"))
     key = budget_key(budget)
     for _ in range(_TRIES):
         stored = table.get(key)
-        saved: list[tuple[float, str]] = json.loads(stored["levels"]) if stored else []
-        full = [(float(rate.burst), moment(now, "now")) for rate in rates[len(saved) :]]
-        levels = [_refilled(rate, *level, now) for rate, level in zip(rates, [*saved, *full], strict=False)]
-        taken = max(0, min([wanted, *(int(left + _NEARLY) for left, _ in levels)]))
+        saved = [(left, instant(since)) for left, since in json.loads(stored["levels"])] if stored else []
+        taken, levels = spent(saved, wanted, rates, at)
         if not taken:
             return 0
-        text = json.dumps([(max(0.0, left - taken), since) for left, since in levels])
+        text = json.dumps([(left, moment(since, "since")) for left, since in levels])
         if _saved(table, budget, text, stored):
             return taken
     raise StoreUnavailable(f"rate budget {budget!r}: too many others spend of it; try again")
@@ -96,9 +94,3 @@ def _saved(table: Table, budget: str, levels: str, stored: Item | None) -> bool:
     except ConditionLost:
         return False
     return True
-
-
-def _refilled(rate: Rate, left: float, since: str, now: datetime) -> tuple[float, str]:
-    """The level at `now`. A caller whose clock is behind finds it as it was."""
-    seconds = max(0.0, (now - instant(since)).total_seconds())
-    return min(float(rate.burst), left + seconds * rate.per_second), max(moment(now, "now"), since)

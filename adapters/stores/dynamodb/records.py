@@ -20,11 +20,11 @@ from adapters.stores.dynamodb.keys import (
     cursor_key,
     maybe_moment,
     page_key,
-    page_mark,
     record_key,
 )
 from adapters.stores.dynamodb.table import DUE_HASH, DUE_RANGE, RANGE
-from adapters.stores.dynamodb.values import Item, item, json_text, packed, unpacked
+from adapters.stores.dynamodb.values import Item, item, packed, unpacked
+from adapters.texts import json_text, page_mark
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import RecordChanged
 from dispatcher.ports import Cursor, Page, Record

@@ -18,6 +18,7 @@ from adapters.stores.dynamodb.documents import Parts, Written, bare_run, far_par
 from adapters.stores.dynamodb.keys import HOT, Key, run_key, seconds
 from adapters.stores.dynamodb.table import DUE_RANGE, HASH, RANGE
 from adapters.stores.dynamodb.values import Item, item
+from adapters.texts import page_mark
 from dispatcher.errors import IllegalMove, InvalidInput, RecordChanged, RunChanged, StoreUnavailable
 from dispatcher.ports import Candidate, Cursor, Page
 from dispatcher.runs import FlowRun
@@ -157,7 +158,7 @@ def due(table: Table, pool: str, queue: str, before: datetime, *, after: str | N
         index=True, page=limit + 1,
     )  # fmt: skip
     found = [row[DUE_RANGE] for row in islice(rows, limit + 1)]
-    mark = keys.page_mark("due", found[limit - 1]) if len(found) > limit else None
+    mark = page_mark("due", found[limit - 1]) if len(found) > limit else None
     return Page(tuple(_candidate(*keys.due_sort(sort)) for sort in found[:limit]), mark)
 
 

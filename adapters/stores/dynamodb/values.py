@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -45,14 +44,6 @@ def text(given: str) -> str:
     except UnicodeEncodeError as exc:
         raise InvalidInput(f"{given!r} is not text that can be stored: {exc.reason}") from exc
     return given
-
-
-def json_text(body: Mapping[str, Any], what: str) -> str:
-    """The body exactly: what JSON cannot say is refused, not rewritten."""
-    try:
-        return text(json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-    except (TypeError, ValueError) as exc:
-        raise InvalidInput(f"{what} cannot be stored as JSON: {exc}", path=what) from exc
 
 
 def packed(given: str, *, near: str = "") -> bytes:

@@ -6,14 +6,13 @@ document stays under 1 MiB; Firestore charges by the document, not by its size.
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from adapters.stores.firestore.database import Fields, Found
 from adapters.stores.firestore.names import maybe_moment, moment, queue_name
+from adapters.texts import json_text
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import InvalidInput
 from dispatcher.runs import FlowRun, StateType
@@ -83,16 +82,6 @@ def as_run(found: Found) -> FlowRun:
         # Two JSON objects without a common key, as one: cheaper than to change the run once it is read.
         document = f"{document[:-1]},{unpacked(payload)[1:]}"
     return from_json(FlowRun, document)
-
-
-def json_text(body: Mapping[str, Any], what: str) -> str:
-    """The body exactly: what JSON cannot say is refused, not rewritten."""
-    try:
-        text = json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        text.encode()
-    except (TypeError, ValueError) as exc:
-        raise InvalidInput(f"{what} cannot be stored as JSON: {exc}", path=what) from exc
-    return text
 
 
 def packed(text: str) -> str | bytes:

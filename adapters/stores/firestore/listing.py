@@ -14,7 +14,8 @@ from google.cloud.firestore import FieldFilter, Query
 from adapters.stores.firestore.database import Database, Found
 from adapters.stores.firestore.documents import as_run
 from adapters.stores.firestore.layout import RUNS
-from adapters.stores.firestore.names import instant, last_part, moment, page_mark, page_place, run_path
+from adapters.stores.firestore.names import instant, last_part, moment, page_place, run_path
+from adapters.texts import page_mark
 from dispatcher.ports import Page, RunFilter
 from dispatcher.runs import TYPE_OF, FlowRun, StateType
 

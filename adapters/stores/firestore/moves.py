@@ -11,8 +11,9 @@ from typing import Any
 from adapters.stores.firestore import owed, slots
 from adapters.stores.firestore.commits import carry_out
 from adapters.stores.firestore.database import Database, Fields, Seen, Write
-from adapters.stores.firestore.documents import json_text, packed, run_fields, size, unpacked
+from adapters.stores.firestore.documents import packed, run_fields, size, unpacked
 from adapters.stores.firestore.names import request_path, run_path, slot_path
+from adapters.texts import json_text
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import AdmissionRefused, RunChanged, TooLarge
 from dispatcher.ports import Admission, Move, Request

@@ -6,14 +6,12 @@ a slash, `.`, `..`, `__x__`. It is written so that it can be read back.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import unquote
 
+from adapters import texts
 from adapters.stores.firestore.layout import (
     BUDGETS,
     CURSORS,
@@ -120,23 +118,12 @@ def instant(stored: datetime) -> datetime:
     return datetime.combine(stored.date(), stored.time(), UTC)
 
 
-def page_mark(kind: str, *place: str) -> str:
-    """Where a page ended, as opaque text."""
-    return base64.urlsafe_b64encode(json.dumps([kind, *place]).encode()).decode().rstrip("=")
-
-
 def page_place(kind: str, mark: str) -> list[str]:
-    """Where a page of this kind ended. :raises InvalidInput: no mark, or another listing's."""
-    try:
-        found, *place = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
-        if found == kind and place and all(isinstance(part, str) for part in place):
-            return _checked(place)
-    except (binascii.Error, ValueError, TypeError):
-        pass
-    raise InvalidInput(f"after: {mark!r} is not where a page of this list ended; leave it out to start", path="after")
-
-
-def _checked(place: list[Any]) -> list[str]:
+    """Where a page of records ended, or one of runs, with its time first. :raises InvalidInput:"""
+    place: list[str] = texts.page_place(kind, mark, [str] if kind == "record" else [str, str])
     if len(place) > 1:
-        check_aware(datetime.fromisoformat(place[0]), "after")
+        try:
+            check_aware(datetime.fromisoformat(place[0]), "after")
+        except ValueError as exc:
+            raise texts.no_mark(mark) from exc
     return place

@@ -8,14 +8,13 @@ from datetime import datetime
 
 from google.cloud.firestore import FieldFilter
 
+from adapters.budgets import spent
 from adapters.stores.firestore.commits import carry_out
 from adapters.stores.firestore.database import Database, Found, LostError, Seen, Write
-from adapters.stores.firestore.documents import json_text
 from adapters.stores.firestore.layout import OWED
 from adapters.stores.firestore.names import budget_path, instant, last_part, moment, owed_path
+from adapters.texts import json_text
 from dispatcher.ports import OutboxEntry, Rate
-
-_NEARLY = 1e-9  # ten refills of a tenth are one call, whatever floats make of it
 
 
 def new(entry: OutboxEntry) -> Write:
@@ -75,28 +74,18 @@ def settle(database: Database, entry: OutboxEntry, again_at: datetime | None) ->
 
 
 def spend(database: Database, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
-    """Each rate is a bucket of `burst` calls: how many are left, and when that was."""
-    path, at = budget_path(budget), moment(now, "now").isoformat()
+    path, at = budget_path(budget), moment(now, "now")
     taken = 0
 
     def plan(seen: Seen) -> list[Write]:
         nonlocal taken
         stored = seen.get(path)
-        saved: list[tuple[float, str]] = json.loads(stored.fields["levels"]) if stored is not None else []
-        full = [(float(rate.burst), at) for rate in rates[len(saved) :]]
-        levels = [_refilled(rate, *level, now) for rate, level in zip(rates, [*saved, *full], strict=False)]
-        taken = max(0, min([wanted, *(int(left + _NEARLY) for left, _ in levels)]))
+        saved = json.loads(stored.fields["levels"]) if stored is not None else []
+        taken, left = spent([(level, datetime.fromisoformat(since)) for level, since in saved], wanted, rates, at)
         if not taken:
             return []
-        fields = {"levels": json.dumps([(max(0.0, left - taken), since) for left, since in levels])}
+        fields = {"levels": json.dumps([(level, since.isoformat()) for level, since in left])}
         return [Write("create", path, fields) if stored is None else Write("update", path, fields, stored.at)]
 
     carry_out(database, plan, needs={path: {}}, afresh=True)
     return taken
-
-
-def _refilled(rate: Rate, left: float, since: str, now: datetime) -> tuple[float, str]:
-    """The level at `now`. A caller whose clock is behind finds it as it was."""
-    then = datetime.fromisoformat(since)
-    seconds = max(0.0, (now - then).total_seconds())
-    return min(float(rate.burst), left + seconds * rate.per_second), max(moment(now, "now"), then).isoformat()

@@ -11,9 +11,10 @@ from google.cloud.firestore import FieldFilter
 
 from adapters.stores.firestore.commits import IsDone, carry_out, gone
 from adapters.stores.firestore.database import Database, Fields, Found, Seen, Write
-from adapters.stores.firestore.documents import json_text, packed, unpacked
+from adapters.stores.firestore.documents import packed, unpacked
 from adapters.stores.firestore.layout import CURSORS, RECORDS
-from adapters.stores.firestore.names import cursor_path, maybe_moment, moment, page_mark, page_place, record_path
+from adapters.stores.firestore.names import cursor_path, maybe_moment, moment, page_place, record_path
+from adapters.texts import json_text, page_mark
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import RecordChanged
 from dispatcher.ports import Cursor, Page, Record

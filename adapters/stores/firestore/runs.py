@@ -18,13 +18,13 @@ from adapters.stores.firestore.names import (
     last_part,
     maybe_moment,
     moment,
-    page_mark,
     page_place,
     queue_name,
     request_path,
     run_path,
 )
 from adapters.stores.firestore.records import Step
+from adapters.texts import page_mark
 from dispatcher.errors import IllegalMove, InvalidInput, RunChanged, StoreUnavailable
 from dispatcher.ports import Candidate, Page
 from dispatcher.runs import FlowRun

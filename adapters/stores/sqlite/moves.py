@@ -16,13 +16,13 @@ from adapters.stores.sqlite import owed
 from adapters.stores.sqlite.rows import (
     hot_text,
     instant,
-    json_text,
     maybe_instant,
     maybe_micros,
     micros,
     run_columns,
 )
 from adapters.stores.sqlite.runs import in_parts
+from adapters.texts import json_text
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import AdmissionRefused, RunChanged
 from dispatcher.ports import ActiveEntry, Admission, Move, Request

@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.stores.sqlite.rows import instant, json_text, micros
+from adapters.budgets import spent
+from adapters.stores.sqlite.rows import instant, micros
+from adapters.texts import json_text
 from dispatcher.ports import OutboxEntry, Rate
-
-_NEARLY = 1e-9  # ten refills of a tenth are one call, whatever floats make of it
 
 
 def due(db: sqlite3.Connection, pool: str, before: datetime, limit: int) -> Sequence[OutboxEntry]:
@@ -43,20 +43,11 @@ def settle(db: sqlite3.Connection, entry: OutboxEntry, again_at: datetime | None
 
 
 def spend(db: sqlite3.Connection, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
-    """Each rate is a bucket of `burst` calls: how many are left, and when that was."""
-    at = micros(now, "now")
+    at = instant(micros(now, "now"))
     row = db.execute("SELECT levels FROM budget WHERE name = ?", (budget,)).fetchone()
-    saved: list[tuple[float, int]] = json.loads(row[0]) if row else []
-    full = [(float(rate.burst), at) for rate in rates[len(saved) :]]
-    levels = [_refilled(rate, *level, at) for rate, level in zip(rates, [*saved, *full], strict=False)]
-    taken = max(0, min([wanted, *(int(left + _NEARLY) for left, _ in levels)]))
+    saved = [(left, instant(since)) for left, since in json.loads(row[0])] if row else []
+    taken, levels = spent(saved, wanted, rates, at)
     if taken:
-        text = json.dumps([(max(0.0, left - taken), since) for left, since in levels])
+        text = json.dumps([(left, micros(since, "since")) for left, since in levels])
         db.execute("INSERT OR REPLACE INTO budget (name, levels) VALUES (?, ?)", (budget, text))
     return taken
-
-
-def _refilled(rate: Rate, left: float, since: int, at: int) -> tuple[float, int]:
-    """The level at `at`. A caller whose clock is behind finds it as it was."""
-    seconds = max(0, at - since) / 1_000_000
-    return min(float(rate.burst), left + seconds * rate.per_second), max(at, since)

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from adapters.stores.sqlite import runs
-from adapters.stores.sqlite.rows import json_text, maybe_micros, micros, page_key, page_mark
+from adapters.stores.sqlite.rows import maybe_micros, micros, page_key
+from adapters.texts import json_text, page_mark
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import InvalidInput, RecordChanged
 from dispatcher.ports import Cursor, Page, Record

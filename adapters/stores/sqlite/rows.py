@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from adapters.texts import json_text, page_place
 from dispatcher.contract import check_aware
 from dispatcher.documents import from_json, to_json
 from dispatcher.errors import InvalidInput
@@ -35,14 +34,6 @@ def instant(value: int) -> datetime:
 
 def maybe_instant(value: int | None) -> datetime | None:
     return None if value is None else instant(value)
-
-
-def json_text(body: Mapping[str, Any], what: str) -> str:
-    """The body exactly: what JSON cannot say is refused, not rewritten."""
-    try:
-        return json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as exc:
-        raise InvalidInput(f"{what} cannot be stored as JSON: {exc}", path=what) from exc
 
 
 def run_columns(run: FlowRun) -> dict[str, Any]:
@@ -100,20 +91,9 @@ def tag_mark(tag: str) -> str:
     return f"\n{json.dumps(tag)}\n"
 
 
-def page_mark(kind: str, *key: str | int) -> str:
-    """Where a page ended, as opaque text."""
-    return base64.urlsafe_b64encode(json.dumps([kind, *key]).encode()).decode().rstrip("=")
-
-
 def page_key(kind: str, mark: str) -> tuple[Any, ...]:
     """The key that a page of this kind ended with. :raises InvalidInput: no mark, or another listing's."""
-    try:
-        found, *key = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
-        if found == kind and [type(part) for part in key] == _PARTS[kind]:
-            return tuple(key)
-    except (binascii.Error, ValueError, TypeError):
-        pass
-    raise InvalidInput(f"after: {mark!r} is not where a page of this list ended; leave it out to start", path="after")
+    return tuple(page_place(kind, mark, _PARTS[kind]))
 
 
 _PARTS: Mapping[str, list[type]] = {"record": [str], "due": [int, str], "run": [int, str]}

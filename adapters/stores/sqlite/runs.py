@@ -14,11 +14,11 @@ from adapters.stores.sqlite.rows import (
     maybe_micros,
     micros,
     page_key,
-    page_mark,
     payload_text,
     run_columns,
     tag_mark,
 )
+from adapters.texts import page_mark
 from dispatcher.errors import IllegalMove, RunChanged
 from dispatcher.ports import Candidate, Page, RunFilter
 from dispatcher.runs import TYPE_OF, FlowRun, StateType

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters import texts
 from adapters.stores.dynamodb import keys
 from adapters.stores.dynamodb.actions import ABSENT, put, update
 from adapters.stores.dynamodb.dictionary import DICTIONARY
@@ -85,7 +86,7 @@ def test_places_in_the_due_index_come_back() -> None:
 
 
 def test_a_mark_of_another_list_is_refused() -> None:
-    mark = keys.page_mark("due", "x")
+    mark = texts.page_mark("due", "x")
 
     assert keys.page_key("due", mark) == "x"
     for wrong in ("run", "record"):

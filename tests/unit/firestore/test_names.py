@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.stores.firestore import names
 from adapters.stores.firestore.database import Found
 from adapters.stores.firestore.documents import as_run, new_run_fields, packed, run_fields, unpacked
+from adapters.texts import page_mark
 from dispatcher.errors import InvalidInput
 from dispatcher.runs import Slot
 from dispatcher.testing.builders import NOW, make_run
@@ -74,7 +75,7 @@ def test_a_time_is_stored_in_utc_and_never_without_a_zone() -> None:
 
 @pytest.mark.parametrize(
     "mark",
-    ["", "no mark!", names.page_mark("record", "k"), names.page_mark("due", "yesterday", "r"), names.page_mark("due")],
+    ["", "no mark!", page_mark("record", "k"), page_mark("due", "yesterday", "r"), page_mark("due")],
 )
 def test_another_lists_mark_is_refused(mark: str) -> None:
     with pytest.raises(InvalidInput, match="after"):
