@@ -85,9 +85,9 @@ class Attempt:
     def stage(self) -> Stage:
         if self.exit_line() is not None:
             return self._ending()
-        who = self.identity()
         if not self._exists("begun"):
             return self._unbegun()
+        who = self.identity()  # after `begun`, before which it was written: else one that begins just now looks lost
         if who is not None and is_alive(who):
             return Stage.ALIVE
         return self._ending() if self.exit_line() is not None else Stage.LOST

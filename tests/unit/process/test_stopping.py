@@ -130,6 +130,29 @@ def test_a_cancel_is_heard_however_early_it_comes(bench: Bench) -> None:
         assert bench.end(handle).cause is Cause.STOPPED
 
 
+def test_one_that_begins_while_it_is_looked_at_is_not_lost(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its shell writes who it is, and then that it has begun; who looks may come between."""
+    adapter = bench.open()
+    bench.start(adapter, ["sleep", "60"], grace_seconds=60)
+    bench.shim()
+    line, exists, has_begun = folders.Attempt._line, folders.Attempt._exists, False
+
+    def early_line(attempt: folders.Attempt, name: str) -> str | None:
+        return line(attempt, name) if has_begun else None
+
+    def asked(attempt: folders.Attempt, name: str) -> bool:
+        nonlocal has_begun
+        has_begun = has_begun or name == "begun"
+        return exists(attempt, name)
+
+    monkeypatch.setattr(folders.Attempt, "_line", early_line)
+    monkeypatch.setattr(folders.Attempt, "_exists", asked)
+
+    adapter.cancel(bench.target, bench.handle)
+
+    assert bench.end().cause is Cause.STOPPED
+
+
 def test_a_full_disk_keeps_nobody_from_stopping(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = bench.open()
     bench.start(adapter, ["sleep", "60"], grace_seconds=60)
