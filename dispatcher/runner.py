@@ -363,6 +363,12 @@ class Runner:
                 if self.may_decline:
                     raise NotStartedError(f"{signal.Signals(number).name} came first")
 
+    def rest(self, seconds: float) -> None:
+        """All that time, whatever rings meanwhile; but not past the deadline, which a signal brings nearer."""
+        until = time.monotonic() + seconds
+        while (left := min(until, self.deadline) - time.monotonic()) > 0:
+            self.wait(left)
+
     def ask(self, path: str, sent: Mapping[str, object] | None) -> Answer:
         """One call, in a thread: no slow name server or dripping proxy holds up a signal or the deadline."""
         answers: list[Answer] = []
@@ -392,7 +398,7 @@ class Runner:
                 return answer
             if pause == FIRST_PAUSE:
                 say(f"{path}: {answer.reason}; trying again for up to {left:.0f} s")
-            self.wait(min(left, max(answer.retry_after, sooner(pause, 0.5))))
+            self.rest(max(answer.retry_after, sooner(pause, 0.5)))
             pause = min(LONGEST_PAUSE, pause * 2)
 
     def claim(self) -> None:

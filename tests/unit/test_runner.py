@@ -319,6 +319,17 @@ class TestTheClaim:
         assert container.run("true").code == 0
         assert api.words()[1].at - api.words()[0].at >= 1
 
+    def test_waits_so_long_whatever_rings_meanwhile(self, api: Api, container: Container) -> None:
+        api.replies["RUNNING"] = [Reply(429, headers={"Retry-After": "1"}), RUNNING]
+        runner = container.start("true")
+        api.wait_for(STATE)
+        while len(api.words()) == 1 and runner.poll() is None:
+            runner.send_signal(signal.SIGUSR1)  # passed on, were there a command yet
+            time.sleep(0.05)
+
+        assert container.finish(runner).code == 0
+        assert api.words()[1].at - api.words()[0].at >= 1
+
     def test_is_given_up_when_the_api_asks_to_wait_past_the_deadline(self, api: Api, container: Container) -> None:
         api.replies["RUNNING"] = [Reply(429, headers={"Retry-After": "60"}), RUNNING]
         container.environment["PUSHPOOL_START_DEADLINE"] = in_seconds(5)
