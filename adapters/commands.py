@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,21 @@ RESERVED = "PUSHPOOL_"  # names that are ours: nobody else sets them
 def is_mark(value: object) -> bool:
     """A secret's name, in place of which the core puts its value when it submits."""
     return isinstance(value, Mapping) and set(value) == {"$secret"}
+
+
+def refuse_marks(value: Any, path: str, *, allowed: re.Pattern[str], way_out: str) -> None:
+    """A secret's value belongs into an environment variable of its run, and nowhere where it is kept.
+
+    :raises InvalidInput: one is at a path where `allowed` is not found.
+    """
+    if is_mark(value) and not allowed.search(path):
+        raise InvalidInput(f"{path} is a secret, which would be kept there for all to see; {way_out}", path=path)
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            refuse_marks(part, f"{path}.{key}", allowed=allowed, way_out=way_out)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            refuse_marks(part, f"{path}[{number}]", allowed=allowed, way_out=way_out)
 
 
 def words_of(command: object, path: str = "command") -> list[str]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from adapters import google
+from adapters.doctor import stand_in
 from adapters.failures import Trouble
 from adapters.infrastructure.cloud_run import outcomes, places
 from adapters.infrastructure.cloud_run.clients import Clients
@@ -30,7 +31,7 @@ CALL_SECONDS = 10.0
 def checks(configuration: Json, request: Callable[[Job], Request], clients: Clients) -> list[Check]:
     """One after the other, as far as what was found allows."""
     try:
-        made = request(_job(_with_image(configuration)))
+        made = request(stand_in(_with_image(configuration)))
     except InvalidInput as error:
         return [("configuration", False, str(error))]
     found: list[Check] = [("configuration", True, "")]
@@ -40,19 +41,6 @@ def checks(configuration: Json, request: Callable[[Job], Request], clients: Clie
         return [*found, ("credentials", False, str(error))]
     found.append(("credentials", True, google.principal()))
     return [*found, *_made(made, clients)]
-
-
-def _job(configuration: Json) -> Job:
-    return Job(
-        pool="doctor",
-        run_id="doctor",
-        run_name="doctor",
-        deployment="doctor",
-        attempt=1,
-        submit_seq=1,
-        configuration=configuration,
-        environment={},
-    )
 
 
 def _with_image(configuration: Json) -> Json:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.commands import command_of, has_runner, is_mark, pruned, words_of
+from adapters.commands import command_of, has_runner, pruned, refuse_marks, words_of
 from adapters.infrastructure.cloud_run import knative, places
 from adapters.infrastructure.cloud_run.environment import (
     clear_values,
@@ -32,6 +32,8 @@ GPU = "nvidia.com/gpu"
 GRACE_SECONDS = "7"
 
 _TOKENS = ("startExecutionToken", "runExecutionToken")
+_MAY_BE_SECRET = re.compile(r"containers\[0\]\.env\b")
+_WAY_OUT = "put it into env, or name a secret of Secret Manager in env_from_secrets or secret_files"
 _MOST_WORDS = 1000  # documentation, "Cloud Run quotas and limits"
 
 Json = dict[str, Any]
@@ -82,7 +84,7 @@ def _body(configuration: Mapping[str, Any], parent: str) -> Json:
     if not isinstance(given, Mapping):
         raise InvalidInput(f"job_body is {given!r}: write an object", path="job_body")
     made: Json = pruned(copy.deepcopy(dict(given)))
-    _refuse_marks(made, "job_body")
+    refuse_marks(made, "job_body", allowed=_MAY_BE_SECRET, way_out=_WAY_OUT)
     if knative.is_first_version(made):
         made = pruned(knative.second_version(made))
     for key in ("name", "client", "clientVersion", "etag"):
@@ -235,16 +237,3 @@ def _shared(pool: str, parent: str, body: Json, argv: list[str], clear: Json, se
         "create_job": {"parent": parent, "jobId": name, "job": body},
         "run_job": {"name": places.job_name(parent, name), "overrides": overrides},
     }
-
-
-def _refuse_marks(value: Any, path: str) -> None:
-    """A secret's value belongs into an environment variable of this run, and nowhere else."""
-    if is_mark(value) and not re.search(r"containers\[0\]\.env\b", path):
-        way_out = "put it into env, or name a secret of Secret Manager in env_from_secrets or secret_files"
-        raise InvalidInput(f"{path} is a secret, which would be kept there for all to see; {way_out}", path=path)
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            _refuse_marks(part, f"{path}.{key}")
-    elif isinstance(value, list):
-        for number, part in enumerate(value):
-            _refuse_marks(part, f"{path}[{number}]")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from adapters import aws
+from adapters.doctor import stand_in
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.ecs.clients import Clients
 from adapters.infrastructure.ecs.networks import chosen, way_out
@@ -25,7 +26,7 @@ _ASSUMED = re.compile(r"arn:(aws[a-z-]*):sts::(\d+):assumed-role/([^/]+)/.+")
 def checks(configuration: Json, request: Callable[[Job], Request], clients: Clients) -> list[Check]:
     """One after the other, as far as what was found allows."""
     try:
-        made = request(_job(_with_image(configuration)))
+        made = request(stand_in(_with_image(configuration)))
     except InvalidInput as error:
         return [("configuration", False, str(error))]
     found: list[Check] = [("configuration", True, "")]
@@ -39,19 +40,6 @@ def checks(configuration: Json, request: Callable[[Job], Request], clients: Clie
         return [*found, ("credentials", False, f"{aws.failure(error)}; {way_out_}")]
     found.append(("credentials", True, f"{identity['Arn']}"))
     return [*found, *_Doctor(made, clients, identity).checks()]
-
-
-def _job(configuration: Json) -> Job:
-    return Job(
-        pool="doctor",
-        run_id="doctor",
-        run_name="doctor",
-        deployment="doctor",
-        attempt=1,
-        submit_seq=1,
-        configuration=configuration,
-        environment={},
-    )
 
 
 def _with_image(configuration: Json) -> Json:

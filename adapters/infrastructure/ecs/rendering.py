@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.commands import is_mark, pruned
+from adapters.commands import pruned, refuse_marks
 from adapters.infrastructure.ecs import task_definitions
 from adapters.infrastructure.ecs.containers import main_name
 from adapters.infrastructure.ecs.overrides import overrides_of
@@ -20,6 +20,8 @@ from dispatcher.ports import Job
 
 _FARGATE = ("FARGATE", "FARGATE_SPOT")
 _LAUNCH_TYPES = (*_FARGATE, "EC2", "EXTERNAL")
+_MAY_BE_SECRET = re.compile(r"containerOverrides\[\d+\]\.environment")
+_WAY_OUT = "put it into env, or name a secret of AWS in the container's `secrets`"
 
 
 def cluster_of(configuration: Mapping[str, Any]) -> str:
@@ -80,7 +82,7 @@ def _part(configuration: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise InvalidInput(f"{name} is {part!r}: write an object", path=name)
     found: dict[str, Any] = pruned(part)
     _check_lists(found, name)
-    _refuse_marks(found, name)
+    refuse_marks(found, name, allowed=_MAY_BE_SECRET, way_out=_WAY_OUT)
     return found
 
 
@@ -93,19 +95,6 @@ def _check_lists(value: Mapping[str, Any], path: str) -> None:
         if not isinstance(value["overrides"], Mapping):
             raise InvalidInput(f"{path}.overrides is {value['overrides']!r}: write an object", path=f"{path}.overrides")
         _check_lists(value["overrides"], f"{path}.overrides")
-
-
-def _refuse_marks(value: Any, path: str) -> None:
-    """A secret's value belongs into an environment variable of this task, and nowhere where it is kept."""
-    if is_mark(value) and not re.search(r"containerOverrides\[\d+\]\.environment", path):
-        way_out = "put it into env, or name a secret of AWS in the container's `secrets`"
-        raise InvalidInput(f"{path} is a secret, which would be kept there for all to see; {way_out}", path=path)
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            _refuse_marks(part, f"{path}.{key}")
-    elif isinstance(value, list):
-        for number, part in enumerate(value):
-            _refuse_marks(part, f"{path}[{number}]")
 
 
 def _check_registered(definition: Mapping[str, Any], registered: object) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.commands import RUNNER
+from adapters.doctor import stand_in
 from adapters.infrastructure.process import folders, shim
 from adapters.infrastructure.process.folders import Attempt, Stage
 from adapters.infrastructure.process.rendering import MARK, CannotStartError, Launch, body_of, launch
@@ -252,18 +253,8 @@ class Process:
 
 
 def _command_check(configuration: Mapping[str, Any]) -> tuple[str, bool, str]:
-    job = Job(
-        pool="doctor",
-        run_id="doctor",
-        run_name="doctor",
-        deployment="doctor",
-        attempt=1,
-        submit_seq=1,
-        configuration=configuration,
-        environment={},
-    )
     try:
-        launch(body_of(job), {})
+        launch(body_of(stand_in(configuration)), {})
     except (InvalidInput, CannotStartError) as error:
         return ("command and working_dir", False, str(error))
     return ("command and working_dir", True, "")

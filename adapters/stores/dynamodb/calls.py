@@ -6,9 +6,7 @@ it finds again; a transaction carries DynamoDB's own token, good for ten minutes
 
 from __future__ import annotations
 
-import random
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,11 +19,11 @@ from adapters.stores.dynamodb.actions import ABSENT, Action, names, put, sent_ke
 from adapters.stores.dynamodb.keys import META, Key
 from adapters.stores.dynamodb.table import DUE_INDEX, HASH, RANGE
 from adapters.stores.dynamodb.values import Item, item, plain, value
+from adapters.tries import Tries
 from dispatcher.errors import PushpoolError, StoreUnavailable, StoreUnusable, TooLarge
 
 SCHEMA_VERSION = 1
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _READS_AT_ONCE, _WRITES_AT_ONCE = 100, 25  # BatchGetItem, BatchWriteItem
 _OPERATIONS = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}
 _LOST = "ConditionalCheckFailed"
@@ -50,24 +48,6 @@ class Cancelled(Exception):
     def __init__(self, lost: Mapping[int, Item]) -> None:
         super().__init__()
         self.lost = lost
-
-
-@dataclass(slots=True)
-class _Tries:
-    """How long one call goes on. `doubt`: a request got no answer, so an effect of ours may be there already."""
-
-    until: float
-    pause: float = _FIRST_PAUSE
-    doubt: bool = False
-
-    def wait(self) -> bool:
-        """False when the time is over."""
-        seconds = random.uniform(0, self.pause)  # noqa: S311  # full jitter: who collided does not collide again
-        if time.monotonic() + seconds > self.until:
-            return False
-        time.sleep(seconds)
-        self.pause = min(2 * self.pause, _LONGEST_PAUSE)
-        return True
 
 
 @dataclass(slots=True)
@@ -189,10 +169,10 @@ class Table:
 
     # calling
 
-    def _tries(self) -> _Tries:
-        return _Tries(time.monotonic() + self.wait_seconds)
+    def _tries(self) -> Tries:
+        return Tries.for_seconds(self.wait_seconds)
 
-    def _call(self, operation: str, *, tries: _Tries | None = None, **request: Any) -> Any:
+    def _call(self, operation: str, *, tries: Tries | None = None, **request: Any) -> Any:
         if self._is_closed:
             raise StoreUnusable(f"{self._where()}: this store was closed; open it again")
         if not self._is_checked and not getattr(self._checking, "now", False):

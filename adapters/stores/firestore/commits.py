@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from adapters.stores.firestore.database import STAMP, Database, Fields, Found, LostError, Seen, Tries, Write, paths_of
+from adapters.stores.firestore.database import STAMP, Database, Fields, Found, LostError, Seen, Write, paths_of
+from adapters.tries import Tries
 from dispatcher.errors import AdmissionRefused, StoreUnavailable
 
 Plan: TypeAlias = Callable[[Seen], Sequence[Write]]

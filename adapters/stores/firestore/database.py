@@ -10,8 +10,6 @@ is remembered is never a reason to leave something out. It only makes a conditio
 
 from __future__ import annotations
 
-import random
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,13 +24,13 @@ from adapters.failures import Trouble
 from adapters.stores.firestore.layout import SCHEMA_VERSION
 from adapters.stores.firestore.names import SCHEMA
 from adapters.stores.firestore.refusals import is_lost, passes, translated
+from adapters.tries import Tries
 from dispatcher.errors import StoreUnavailable, StoreUnusable
 
 T = TypeVar("T")
 
 STAMP = "w"  # says whose commit a document was last written by
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _CALL_SECONDS = 5.0
 _READS_AT_ONCE = 300
 _REMEMBERED = 5000
@@ -70,24 +68,6 @@ class Write:
 
 class LostError(Exception):
     """A condition of the commit did not hold; nothing was written."""
-
-
-@dataclass(slots=True)
-class Tries:
-    """How long one call goes on. `doubt`: a request got no answer, so an effect of ours may be there already."""
-
-    until: float
-    pause: float = _FIRST_PAUSE
-    doubt: bool = False
-
-    def wait(self) -> bool:
-        """False when the time is over."""
-        seconds = random.uniform(0, self.pause)  # noqa: S311  # full jitter: who collided does not collide again
-        if time.monotonic() + seconds > self.until:
-            return False
-        time.sleep(seconds)
-        self.pause = min(2 * self.pause, _LONGEST_PAUSE)
-        return True
 
 
 @dataclass(slots=True)
@@ -172,7 +152,7 @@ class Database:
     # writing
 
     def tries(self) -> Tries:
-        return Tries(time.monotonic() + self.wait_seconds)
+        return Tries.for_seconds(self.wait_seconds)
 
     def commit(self, writes: Sequence[Write], tries: Tries | None = None) -> None:
         """All of them or none. :raises LostError: a condition did not hold, perhaps by our own lost first try."""

@@ -1,0 +1,21 @@
+"""What doctors of every infrastructure look at: a job that is never started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dispatcher.ports import Job
+
+
+def stand_in(configuration: Mapping[str, Any]) -> Job:
+    return Job(
+        pool="doctor",
+        run_id="doctor",
+        run_name="doctor",
+        deployment="doctor",
+        attempt=1,
+        submit_seq=1,
+        configuration=configuration,
+        environment={},
+    )
