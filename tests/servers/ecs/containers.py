@@ -136,12 +136,10 @@ class Container:
         return log
 
     def _forward(self, log: Json) -> None:
-        rest = b""
+        """All that it said, once it has ended: who follows Docker's log of one that ends at once may miss it."""
         with responses.request_scope(responses.get_account_id(), log["region"] or responses.get_region()):
-            for chunk in self._docker.logs(stream=True, follow=True):
-                *lines, rest = (rest + chunk).split(b"\n")
-                self._put(log, lines)
-            self._put(log, [rest])
+            self._docker.wait(timeout=DAY_SECONDS)
+            self._put(log, self._docker.logs().split(b"\n"))
 
     def _put(self, log: Json, lines: list[bytes]) -> None:
         moment = int(time.time() * 1000)
