@@ -6,7 +6,6 @@ Invariant: limits and pauses are read again before every commit; a run that lost
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -21,7 +20,7 @@ from dispatcher.limits import Held, nameless
 from dispatcher.logs import log
 from dispatcher.materialise import WAKE_AHEAD
 from dispatcher.pacing import Pace
-from dispatcher.pools import WorkPool, WorkQueue
+from dispatcher.pools import Spent, WorkPool, WorkQueue
 from dispatcher.ports import ActiveEntry, Admission, Infrastructure, Move
 from dispatcher.rendering import Place, admission
 from dispatcher.runs import (
@@ -113,7 +112,6 @@ class Admitter:
         self._until = until - infrastructure.traits.submit_deadline
         self._room = room
         self._pace = Pace(context, infrastructure.traits.rates.get("submit", ()), waits=paced)
-        self._target: Target | None = None  # where this pool's runs go, once one was rendered
         self._result = Admitted()
         self._held = Held([])
         self._carried: list[str] = []
@@ -141,6 +139,11 @@ class Admitter:
         if self._selection is EVERYTHING:
             self._result.queues = [name for name in names if not feeds.is_punctual(name, now - LATE_AFTER)]
         return self._result
+
+    @property
+    def spent(self) -> Spent | None:
+        """The cloud's budget that was found used up."""
+        return self._pace.spent
 
     def _goes_on(self) -> bool:
         if self.submitter.unavailable is not None or self._result.refusals > REFUSALS:
@@ -262,7 +265,7 @@ class Admitter:
             deployments=catalogue.deployments, now=now, room=self._left(),
         )  # fmt: skip
         self._set_aside(planned, catalogue, now)
-        admissions = self._rendered(self._within_rate(planned.admit, catalogue, now), catalogue, now)
+        admissions = self._within_rate(self._rendered(planned.admit, catalogue, now), now)
         for start in range(0, len(admissions), BATCH):
             if not self._has_time() or not self._commit(admissions[start : start + BATCH], catalogue):
                 self._carried += [item.before.id for item in admissions[start + BATCH :]]
@@ -324,22 +327,19 @@ class Admitter:
             return
         self._result.by(now)
 
-    def _within_rate(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> Sequence[Pair]:
-        """As many as the cloud allows to be started now; the others' turn comes when the budget has filled up."""
-        target = self._target_of(pairs, catalogue, now) if self._pace.is_limited else None
-        if target is None:
-            return pairs
-        granted = self._pace.granted(target, len(pairs), now)
-        self._carried += [run.id for run, _ in pairs[granted:]]
-        return pairs[:granted]
-
-    def _target_of(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> Target | None:
-        """None: no request can be made of any of them; `_rendered` says why."""
-        for run, slots in pairs if self._target is None else ():
-            with suppress(Exception):
-                self._target = admission(run, slots, self._place(run, catalogue), now).request.target
-                break
-        return self._target
+    def _within_rate(self, admissions: list[Admission], now: datetime) -> list[Admission]:
+        """As many as the cloud allows to be started now where they go; the others' turn comes when there is room."""
+        if not self._pace.is_limited:
+            return admissions
+        bound: dict[Target, list[Admission]] = {}
+        for item in admissions:
+            bound.setdefault(replace(item.request.target, group=""), []).append(item)
+        allowed: set[str] = set()
+        for target, items in bound.items():
+            taken = self._pace.granted(target, len(items), now)
+            allowed.update(item.before.id for item in items[:taken])
+        self._carried += [item.before.id for item in admissions if item.before.id not in allowed]
+        return [item for item in admissions if item.before.id in allowed]
 
     def _let_refill(self) -> None:
         if (at := self._pace.let_refill(self._until)) is not None:

@@ -145,6 +145,8 @@ class Dispatcher:
             admitter.submitter.drain()
         finally:
             admitter.submitter.abandon()
+        if (spent := admitter.spent) is not None:
+            pulses.used_up(self.context.store, pool.name, spent, now)
         self._circuit(pool.name, admitter.submitter, probed=room is not None)
         return admitted
 

@@ -83,6 +83,7 @@ _FINAL_OF_STOP = {
     StopReason.TIMED_OUT: Name.TIMED_OUT,
     StopReason.LOST: Name.CRASHED,
     StopReason.NOT_STARTED: Name.CRASHED,
+    StopReason.REFUSED: Name.CRASHED,
     StopReason.INTERRUPTED: Name.CRASHED,
 }
 

@@ -5,6 +5,7 @@ Invariant: an entry is written in the commit that made it due, and removed only 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dispatcher import records, webhooks
@@ -14,6 +15,7 @@ from dispatcher.disowning import CANCEL
 from dispatcher.documents import from_document
 from dispatcher.errors import AdapterUnavailable, InvalidInput, PushpoolError
 from dispatcher.logs import log
+from dispatcher.pacing import granted
 from dispatcher.ports import OutboxEntry
 from dispatcher.runs import Target
 
@@ -28,7 +30,7 @@ def work_off(context: Context, pool: str, *, until: datetime) -> bool:
     """True if there may be more that could be done at once."""
     now = context.clock.now()
     entries = list(context.store.outbox_due(pool, now, limit=LOOKED_AT))
-    allowed = _within_rate(context, entries, now)[:PER_PASS]
+    allowed = _within_rate(context, entries, now)
     for entry in allowed:
         if context.clock.now() >= until:
             return False
@@ -37,20 +39,24 @@ def work_off(context: Context, pool: str, *, until: datetime) -> bool:
 
 
 def _within_rate(context: Context, entries: list[OutboxEntry], now: datetime) -> list[OutboxEntry]:
-    """Clean-ups obey the cloud's own limit for deletes."""
-    cleanups = [entry for entry in entries if entry.kind == "cleanup"]
-    if not cleanups:
-        return entries
-    target = _target(cleanups[0])
+    """At most PER_PASS of them. Clean-ups obey their cloud's own limit for deletes, where each is bound."""
+    bound: dict[Target, list[OutboxEntry]] = {}
+    for entry in entries:
+        if entry.kind == "cleanup":
+            bound.setdefault(replace(_target(entry), group=""), []).append(entry)
+    allowed = [entry for entry in entries if entry.kind != "cleanup"][:PER_PASS]
+    for target, cleanups in bound.items():
+        wanted = min(len(cleanups), PER_PASS - len(allowed))
+        allowed += cleanups[: _allowed(context, target, wanted, now)]
+    return allowed
+
+
+def _allowed(context: Context, target: Target, wanted: int, now: datetime) -> int:
     try:
-        rates = context.infrastructure(target.type).traits.rates.get("cleanup", ())
+        limits = context.infrastructure(target.type).traits.rates.get("cleanup", ())
     except AdapterUnavailable:
-        rates = ()  # each of them says so
-    if not rates:
-        return entries
-    budget = f"{target.type}/{target.account}/{target.region}/cleanup"
-    granted = context.store.spend(budget, len(cleanups), rates, now)
-    return [entry for entry in entries if entry.kind != "cleanup"] + cleanups[:granted]
+        return wanted  # each of them says so
+    return granted(context.store, "cleanup", target, wanted, limits, now)[0] if limits and wanted else wanted
 
 
 def _attempt(context: Context, entry: OutboxEntry) -> None:

@@ -3,48 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dispatcher.context import Context
-from dispatcher.ports import Rate
+from dispatcher.pools import Spent
+from dispatcher.ports import Limit, Store, Window
 from dispatcher.runs import Target
+
+
+def granted(
+    store: Store, call: str, target: Target, wanted: int, limits: Sequence[Limit], now: datetime
+) -> tuple[int, datetime]:
+    """How many such calls may be made now at that account and region, and if not all, when there is room again."""
+    budget = f"{target.type}/{target.account}/{target.region}/{call}"
+    taken = store.spend(budget, wanted, limits, now)
+    return taken, now if taken >= wanted else store.room_at(budget, limits, now)
 
 
 class Pace:
     """One pass's submissions at a cloud's rates. `waits`: the pass has the time to let a spent budget fill up."""
 
-    def __init__(self, context: Context, rates: Sequence[Rate], *, waits: bool) -> None:
+    def __init__(self, context: Context, limits: Sequence[Limit], *, waits: bool) -> None:
         self._context = context
-        self._rates = rates
+        self._limits = limits
         self._waits = waits
         self._refilled_at: datetime | None = None
+        self.spent: Spent | None = None  # the budget that was found used up last
         self._in_vain = 0  # times in a row in which others had taken all
 
     @property
     def is_limited(self) -> bool:
-        return bool(self._rates)
+        return bool(self._limits)
 
     def granted(self, target: Target, wanted: int, now: datetime) -> int:
-        """How many may be submitted now; the budget is one for all that goes to that account and region."""
-        budget = f"{target.type}/{target.account}/{target.region}/submit"
-        granted = self._context.store.spend(budget, wanted, self._rates, now)
-        self._in_vain = 0 if granted else self._in_vain + 1
-        if granted < wanted:
-            self._refilled_at = now + timedelta(seconds=_refill_seconds(self._rates))
-        return granted
+        """How many may be submitted there now."""
+        taken, room_at = granted(self._context.store, "submit", target, wanted, self._limits, now)
+        self._in_vain = 0 if taken else self._in_vain + 1
+        if taken < wanted:
+            self._refilled_at = min(room_at, self._refilled_at or room_at)
+            self.spent = Spent(until=room_at, reason=_used_up(target, self._limits))
+        return taken
 
     def let_refill(self, until: datetime) -> datetime | None:
-        """Wait for a spent budget, but not beyond `until`; or say when a pass had better come back for it.
+        """Wait for a spent budget if it has room before `until`; or say when a pass had better come back for it.
 
         Who is granted nothing twice in a row leaves the field to the others.
         """
         at, self._refilled_at = self._refilled_at, None
-        if at is None or not self._waits or self._in_vain > 1:
+        if at is None or at > until or not self._waits or self._in_vain > 1:
             return at
-        self._context.sleep(max(0.0, (min(at, until) - self._context.clock.now()).total_seconds()))
+        self._context.sleep(max(0.0, (at - self._context.clock.now()).total_seconds()))
         return None
 
 
-def _refill_seconds(rates: Sequence[Rate]) -> float:
-    """Until one call is allowed, or in a second's time several are: before a burst's worth is back and runs over."""
-    return max(max(1.0, min(0.75 * rate.burst, rate.per_second)) / rate.per_second for rate in rates)
+def _used_up(target: Target, limits: Sequence[Limit]) -> str:
+    place = " ".join(part for part in (target.account, target.region) if part)
+    return f"as many were started in {place or target.type} as may be: {', '.join(map(_words, limits))}"
+
+
+def _words(limit: Limit) -> str:
+    if isinstance(limit, Window):
+        return f"{limit.calls} in {limit.within.total_seconds():g} s"
+    return f"{limit.burst} at once, then {limit.per_second:g} a second"

@@ -63,10 +63,19 @@ class Circuit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """A budget of calls to the pool's cloud that is used up, and when there is room in it again."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolPulse:
-    """What passes leave behind about a pool: when one was made, and whether its circuit is open."""
+    """What passes leave behind about a pool: when one was made, whether its circuit is open, what it has used up."""
 
     pool: str
     last_pass: datetime | None = None
     circuit: Circuit | None = None
+    spent: Spent | None = None
     version: int = 0

@@ -123,6 +123,26 @@ class Rate:
     per_second: float
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `calls` in any span of `within`, however they fall."""
+
+    calls: int
+    within: timedelta
+
+    @property
+    def burst(self) -> int:
+        return self.calls
+
+    @property
+    def per_second(self) -> float:
+        """In the long run."""
+        return self.calls / self.within.total_seconds()
+
+
+Limit: TypeAlias = Rate | Window
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Which runs to list; None and empty mean any. Newest `scheduled_time` first."""
@@ -296,8 +316,12 @@ class Store(Protocol):
         ...
 
     # rates
-    def spend(self, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+    def spend(self, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
         """Take up to `wanted` calls from a budget that all invocations share; every rate must have room."""
+        ...
+
+    def room_at(self, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+        """When that budget will allow calls again, if nobody else takes them; `now` if it does."""
         ...
 
 
@@ -314,6 +338,7 @@ class Job:
     configuration: Mapping[str, Any]  # the resolved job_configuration
     environment: Mapping[str, str]
     timeout_seconds: int | None = None
+    refusals: int = 0  # how often the run could not be started where it was sent: with several places, which is next
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +414,11 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """The cloud's word on one attempt. `exit_code` and `cause` only when STOPPED."""
+    """The cloud's word on one attempt. `exit_code` only when STOPPED, and so is `cause`, with one exception:
+
+    PENDING with INFRASTRUCTURE or REFUSED is one that the cloud has given up, and that may start yet: it is to be
+    stopped.
+    """
 
     phase: Phase
     handle: str = ""
@@ -419,7 +448,7 @@ class Traits:
     visibility_delay: timedelta = timedelta(0)  # until `find` and MISSING are to be believed
     submit_deadline: timedelta = timedelta(seconds=30)  # a submission's call has answered or is unknown
     start_deadline: timedelta = timedelta(minutes=15)  # from submission to RUNNING
-    rates: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict)  # of `submit` and `cleanup`
+    rates: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)  # of `submit` and `cleanup`
     parallel: int = 16  # submissions at once
     cleanup_after: timedelta | None = None  # None: nothing is left behind
     pushes_events: bool = False

@@ -1,4 +1,4 @@
-"""What passes leave behind about a pool: when one was made, and whether its circuit is open."""
+"""What passes leave behind about a pool: when one was made, whether its circuit is open, what it has used up."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from dispatcher import records
 from dispatcher.errors import RecordChanged
 from dispatcher.logs import log
-from dispatcher.pools import Circuit, PoolPulse
+from dispatcher.pools import Circuit, PoolPulse, Spent
 from dispatcher.ports import PoolUnavailable, Store
 from dispatcher.watch import Patience
 
 MARK_EVERY = timedelta(seconds=55)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=15)
+WORTH_TELLING = timedelta(seconds=60)  # budgets that fill up sooner are no news
 PROBE = timedelta(seconds=60)  # one prober at a time
 
 
@@ -61,6 +62,20 @@ def closed(store: Store, pool: str) -> None:
         pulse = pulse_of(store, pool)
         if pulse.circuit is None or _try(store, replace(pulse, circuit=None)) is not None:
             return
+
+
+def used_up(store: Store, pool: str, spent: Spent, now: datetime) -> None:
+    """Say until when, unless that is soon or said already."""
+    pulse = pulse_of(store, pool)
+    said = pulse.spent.until if pulse.spent is not None else now
+    if spent.until > now + WORTH_TELLING and abs(spent.until - said) > WORTH_TELLING:
+        log.warning("budget used up", extra={"pool": pool, "why": spent.reason, "until": spent.until.isoformat()})
+        _try(store, replace(pulse, spent=spent))
+
+
+def used_up_until(pulse: PoolPulse, now: datetime) -> Spent | None:
+    """What is still used up."""
+    return pulse.spent if pulse.spent is not None and pulse.spent.until > now else None
 
 
 def _try(store: Store, pulse: PoolPulse) -> PoolPulse | None:

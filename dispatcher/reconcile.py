@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from dispatcher.ends import End, EndKind, ended
 from dispatcher.observations import observed, with_handle
-from dispatcher.ports import ActiveEntry, Move, Observation, Phase, Traits
+from dispatcher.ports import ActiveEntry, Cause, Move, Observation, Phase, Traits
 from dispatcher.runs import Actor, Attempt, FlowRun, Name, StateType, Stop, StopReason, moved
 from dispatcher.submissions import repeated
 from dispatcher.watch import Patience, end_of_life, next_check
@@ -109,9 +109,7 @@ def _overstayed(run: FlowRun, entry: ActiveEntry, seen: Observation, now: dateti
     attempt = run.current
     assert attempt is not None
     if run.state.type is StateType.PENDING and seen.phase is Phase.PENDING:
-        if now < attempt.start_deadline:
-            return None
-        return Stop(StopReason.NOT_STARTED, now, f"not running by {attempt.start_deadline:%H:%M:%S} UTC")
+        return _unstarted(attempt, seen, now)
     end = end_of_life(run, bench.patience)
     if end is not None and now >= end and attempt.started is not None:
         return Stop(StopReason.TIMED_OUT, now, f"over its timeout of {_seconds(end - attempt.started)} s")
@@ -122,6 +120,15 @@ def _overstayed(run: FlowRun, entry: ActiveEntry, seen: Observation, now: dateti
         if silent >= bench.patience.heartbeat_grace:
             return Stop(StopReason.LOST, now, f"no heartbeat for {_seconds(silent)} s")
     return None
+
+
+def _unstarted(attempt: Attempt, seen: Observation, now: datetime) -> Stop | None:
+    if seen.cause is not None:
+        reason = StopReason.REFUSED if seen.cause is Cause.REFUSED else StopReason.NOT_STARTED
+        return Stop(reason, now, seen.message)
+    if now < attempt.start_deadline:
+        return None
+    return Stop(StopReason.NOT_STARTED, now, f"not running by {attempt.start_deadline:%H:%M:%S} UTC")
 
 
 def _seconds(span: timedelta) -> int:

@@ -120,6 +120,7 @@ def job_of(run: FlowRun, place: Place, now: datetime) -> Job:
         configuration=configuration,
         environment=_environment(run, configuration, place, now),
         timeout_seconds=place.deployment.timeout_seconds,
+        refusals=run.submit_seq - 1 + run.free_attempts,
     )
 
 

@@ -144,7 +144,8 @@ class StopReason(StrEnum):
     SUPERSEDED = "superseded"  # a newer run of its deployment takes its place: CANCELLED
     TIMED_OUT = "timed_out"  # FAILED/TimedOut, or a retry
     LOST = "lost"  # heartbeats stopped: CRASHED, or a retry
-    NOT_STARTED = "not_started"  # over its start deadline: a free attempt, or CRASHED
+    NOT_STARTED = "not_started"  # over its start deadline, or given up by its cloud: a free attempt, or CRASHED
+    REFUSED = "refused"  # it can never start, and its cloud has not given it up: CRASHED
     INTERRUPTED = "interrupted"  # its platform told it to stop: what the cloud then says of its end
 
 

@@ -9,7 +9,7 @@ from dispatcher.deployments import Deployment
 from dispatcher.limits import Held
 from dispatcher.pools import WorkPool, WorkQueue
 from dispatcher.ports import Store
-from dispatcher.pulses import pulse_of
+from dispatcher.pulses import pulse_of, used_up_until
 from dispatcher.runs import FlowRun, StateType, deployment_limit
 
 SOON = "a pass is about to look at it"
@@ -26,7 +26,12 @@ def why(store: Store, run: FlowRun, now: datetime) -> str:
     deployment = records.read(store, Deployment, run.deployment)
     if pool is None or queue is None:
         return f"its work pool {run.pool!r} or queue {run.queue!r} is gone"
-    return _paused(pool, queue, deployment) or _circuit(store, pool) or _full(store, pool, queue, deployment) or SOON
+    return (
+        _paused(pool, queue, deployment)
+        or _unavailable(store, pool, now)
+        or _full(store, pool, queue, deployment)
+        or SOON
+    )
 
 
 def _paused(pool: WorkPool, queue: WorkQueue, deployment: Deployment | None) -> str:
@@ -37,11 +42,13 @@ def _paused(pool: WorkPool, queue: WorkQueue, deployment: Deployment | None) -> 
     return f"deployment {deployment.name!r} is paused" if deployment is not None and deployment.paused else ""
 
 
-def _circuit(store: Store, pool: WorkPool) -> str:
-    circuit = pulse_of(store, pool.name).circuit
-    if circuit is None:
-        return ""
-    return f"work pool {pool.name!r} is unavailable until {circuit.until:%H:%M:%S} UTC: {circuit.reason}"
+def _unavailable(store: Store, pool: WorkPool, now: datetime) -> str:
+    pulse = pulse_of(store, pool.name)
+    if (circuit := pulse.circuit) is not None:
+        return f"work pool {pool.name!r} is unavailable until {circuit.until:%H:%M:%S} UTC: {circuit.reason}"
+    if (spent := used_up_until(pulse, now)) is not None:
+        return f"work pool {pool.name!r} starts no more until {spent.until:%H:%M:%S} UTC: {spent.reason}"
+    return ""
 
 
 def _full(store: Store, pool: WorkPool, queue: WorkQueue, deployment: Deployment | None) -> str:

@@ -102,7 +102,7 @@ def inspect(cli: Cli, name: PoolName) -> None:
 def _details(pool: dict[str, Any]) -> Table:
     from dispatcher.cli import output
 
-    away = pool["unavailable"]
+    away, used_up = pool["unavailable"], pool["used_up"]
     return output.details(
         [
             ("name", pool["name"]),
@@ -110,6 +110,7 @@ def _details(pool: dict[str, Any]) -> Table:
             ("description", pool["description"]),
             ("status", output.status(pool["status"])),
             ("unavailable", f"until {output.when(away['until'])}: {away['reason']}" if away else None),
+            ("used up", f"until {output.when(used_up['until'])}: {used_up['reason']}" if used_up else None),
             ("active slots", f"{pool['active_slots']} of {output.limit(pool['concurrency_limit'])}"),
             ("prefetch", f"{pool['prefetch_seconds']} s"),
             ("default queue", pool["default_queue"]),

@@ -16,6 +16,7 @@ from dispatcher.http.views import (
     DeploymentView,
     ScheduleView,
     UnavailableView,
+    UsedUpView,
     WebhookView,
     WorkPoolView,
     WorkQueueView,
@@ -23,7 +24,7 @@ from dispatcher.http.views import (
 from dispatcher.job_templates import redact
 from dispatcher.pools import DEFAULT_QUEUE, PoolPulse, Status, WorkPool, WorkQueue
 from dispatcher.ports import ActiveEntry
-from dispatcher.pulses import pulse_of
+from dispatcher.pulses import pulse_of, used_up_until
 from dispatcher.records import read
 from dispatcher.runs import LATE_AFTER
 
@@ -32,7 +33,7 @@ LATE_COUNTED = 200
 
 def work_pool(context: Context, pool: WorkPool) -> WorkPoolView:
     pulse = pulse_of(context.store, pool.name)
-    circuit = pulse.circuit
+    circuit, spent = pulse.circuit, used_up_until(pulse, context.clock.now())
     return WorkPoolView(
         name=pool.name,
         type=pool.type,
@@ -48,6 +49,7 @@ def work_pool(context: Context, pool: WorkPool) -> WorkPoolView:
         unavailable=UnavailableView(reason=circuit.reason, since=circuit.since, until=circuit.until)
         if circuit
         else None,
+        used_up=UsedUpView(reason=spent.reason, until=spent.until) if spent else None,
         created=pool.created,
         updated=pool.updated,
     )

@@ -41,6 +41,13 @@ class UnavailableView(View):
     until: datetime = Field(description="When one run is tried again.")
 
 
+class UsedUpView(View):
+    """A budget of calls to the pool's cloud that is used up."""
+
+    reason: str
+    until: datetime = Field(description="When there is room in it again.")
+
+
 class WorkPoolView(View):
     """A work pool. READY: a pass was made in the last 150 seconds."""
 
@@ -56,6 +63,7 @@ class WorkPoolView(View):
     status: Status
     active_slots: int
     unavailable: UnavailableView | None
+    used_up: UsedUpView | None
     created: datetime
     updated: datetime
 

@@ -42,7 +42,7 @@ T = TypeVar("T")
 log = logging.getLogger("pushpool")
 
 TYPE = "fake"
-WISHES = frozenset({"run_seconds", "exit_code", "output", "group"})
+WISHES = frozenset({"run_seconds", "exit_code", "output", "group", "regions"})
 
 
 def open(settings: Mapping[str, str]) -> FakeCloud:  # noqa: A001 - the registry calls it by this name
@@ -79,7 +79,8 @@ class FakeCloud:
             "configuration": dict(job.configuration),
             "environment": dict(job.environment),
         }
-        return Request(Target(TYPE, account="cloud"), body)
+        regions = wishes.get("regions") or [""]
+        return Request(Target(TYPE, account="cloud", region=regions[job.refusals % len(regions)]), body)
 
     def submit(self, submission: Submission) -> Outcome:
         manner, failure = self.far.manner, self.far.met("submit")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dispatcher.budgets import room_at, spent
 from dispatcher.contract import check_admissions, check_aware, check_moves
 from dispatcher.errors import AdmissionRefused, IllegalMove, InvalidInput, RunChanged
 from dispatcher.ports import (
@@ -16,10 +17,10 @@ from dispatcher.ports import (
     Admission,
     Candidate,
     Cursor,
+    Limit,
     Move,
     OutboxEntry,
     Page,
-    Rate,
     Record,
     Request,
     RunFilter,
@@ -41,14 +42,6 @@ from dispatcher.testing.memory_rules import (
 
 
 @dataclass(slots=True)
-class _Level:
-    """What is left of one rate's burst, and when that was."""
-
-    left: float
-    at: datetime
-
-
-@dataclass(slots=True)
 class _Data:
     records: dict[tuple[str, str], Record] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
@@ -58,7 +51,7 @@ class _Data:
     slots: dict[Slot, str] = field(default_factory=dict)  # who holds it
     entries: dict[Slot, ActiveEntry] = field(default_factory=dict)
     outbox: dict[str, OutboxEntry] = field(default_factory=dict)
-    levels: dict[str, list[_Level]] = field(default_factory=dict)
+    budgets: dict[str, str] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -279,19 +272,14 @@ class MemoryStore:
             if known is not None and again_at is not None:
                 self._data.outbox[entry.id] = replace(known, due_at=again_at, tries=entry.tries + 1)
 
-    def spend(self, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+    def spend(self, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
         with self._lock:
-            levels = self._data.levels.setdefault(budget, [])
-            levels += [_Level(rate.burst, now) for rate in rates[len(levels) :]]
-            for level, rate in zip(levels, rates, strict=False):
-                seconds = max(0.0, (now - level.at).total_seconds())
-                level.left = min(rate.burst, level.left + seconds * rate.per_second)
-                level.at = max(level.at, now)
-            used = levels[: len(rates)]
-            taken = max(0, min([wanted, *(int(level.left + 1e-9) for level in used)]))
-            for level in used:
-                level.left = max(0.0, level.left - taken)
+            taken, self._data.budgets[budget] = spent(self._data.budgets.get(budget), wanted, rates, now)
             return taken
+
+    def room_at(self, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+        with self._lock:
+            return room_at(self._data.budgets.get(budget), rates, now)
 
     def _is(self, run: FlowRun) -> bool:
         stored = self._data.runs.get(run.id)

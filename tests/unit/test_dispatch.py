@@ -31,6 +31,7 @@ from dispatcher.ports import (
     Rate,
     Request,
     Traits,
+    Window,
 )
 from dispatcher.runs import FlowRun, Name, StateType, Target, amended, deployment_limit
 from dispatcher.submitting import Submitter, record
@@ -39,11 +40,12 @@ from dispatcher.testing.fake_cloud import FakeCloud
 from dispatcher.testing.memory import MemoryStore
 from dispatcher.testing.racing import at_once
 from dispatcher.tokens import KeyRing
+from dispatcher.waiting import why
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Site
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 SUBMIT_DEADLINE = timedelta(seconds=5)  # of the fake cloud
 
 
@@ -1386,6 +1388,40 @@ def test_a_tick_does_not_wait_for_the_cloud_while_other_pools_wait_for_it(site: 
 
     assert site.slept == []
     assert POOL in [pool for pool, _, _ in site.wakes.take()]
+
+
+def test_each_region_has_a_budget_of_its_own_and_a_run_that_was_refused_goes_to_the_next(site: Site) -> None:
+    site.declare(rates={"submit": (Window(2, HOUR),)})
+    site.pool(variables={"fake": {"regions": ["east", "west"]}})
+    for _ in range(3):
+        site.order()
+    site.far.fail_next("throttled", times=2)
+
+    site.woken()
+    site.later(5)
+    site.woken()
+
+    regions = [run.attempts[-1].target.region for run in site.runs() if run.is_active]
+    assert regions == ["west", "west"]
+    waiting = next(run for run in site.runs() if not run.is_active)
+    assert why(site.store, waiting, site.now).startswith("work pool 'pool' starts no more until 13:0")
+
+
+def test_a_budget_that_is_used_up_for_long_is_not_waited_for_and_says_until_when(site: Site) -> None:
+    site.declare(rates={"submit": (Window(2, HOUR),)})
+    for _ in range(3):
+        site.order()
+
+    done = site.woken()
+
+    assert (done.admitted, site.slept) == (2, [])
+    spent = pulses.pulse_of(site.store, POOL).spent
+    assert spent is not None
+    assert site.now + HOUR < spent.until < site.now + HOUR + 2 * MINUTE
+    assert spent.reason == "as many were started in cloud as may be: 2 in 3600 s"
+    site.clock.move(spent.until - site.now)
+    site.tick()
+    assert len(site.far.started()) == 3
 
 
 class Inline(ThreadPoolExecutor):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from dispatcher import pulses
-from dispatcher.pools import Circuit, PoolPulse
+from dispatcher.pools import Circuit, PoolPulse, Spent
 from dispatcher.ports import PoolUnavailable
 from dispatcher.records import write
 from dispatcher.runs import Name
@@ -77,6 +77,17 @@ def test_pause_and_resume(bench: ApiBench) -> None:
 
     assert (paused.status, paused.json["paused"], paused.json["status"]) == (200, True, "PAUSED")
     assert (resumed.status, resumed.json["paused"]) == (200, False)
+
+
+def test_a_pool_that_has_used_up_its_clouds_budget_says_until_when(bench: ApiBench) -> None:
+    bench.with_pool()
+    until = NOW + timedelta(minutes=40)
+    pulses.used_up(bench.store, "local", Spent(until=until, reason="300 in 3600 s"), NOW)
+
+    said = bench.call("GET", POOL).json["used_up"]
+    assert (said["reason"], datetime.fromisoformat(said["until"])) == ("300 in 3600 s", until)
+    bench.clock.move(timedelta(minutes=41))
+    assert bench.call("GET", POOL).json["used_up"] is None
 
 
 def test_a_pool_that_is_unavailable_says_why_until_it_is_resumed(bench: ApiBench) -> None:

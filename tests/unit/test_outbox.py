@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from dispatcher.catalogue.deployments import delete_deployment
 from dispatcher.errors import AdapterUnavailable
 from dispatcher.forms import WebhookForm
 from dispatcher.outbox import LONGEST_DELAY, PER_PASS, TRIES
-from dispatcher.ports import OutboxEntry, Rate
+from dispatcher.ports import OutboxEntry, Rate, Window
 from dispatcher.runs import FlowRun, Name, Target
 from dispatcher.testing.builders import POOL, make_id, make_outbox_entry
 from dispatcher.testing.fake_cloud import FakeCloud
@@ -314,6 +315,28 @@ def test_only_as_much_is_removed_as_the_cloud_allows_and_the_rest_later(site: Si
     site.later(1)
     work(site)
     assert site.far.left() == []
+
+
+def test_no_more_of_the_budget_is_taken_than_is_used(site: Site) -> None:
+    site.declare(rates={"cleanup": (Window(2 * PER_PASS, HOUR),)})
+    for number in range(3 * PER_PASS):
+        site.store.put_outbox(cleanup(handle=f"fake/{number}", due_in=-HOUR))
+
+    work(site, passes=3)
+
+    assert site.far.counts()["cleanup"] == 2 * PER_PASS
+
+
+def test_each_account_and_region_has_a_limit_of_its_own(site: Site) -> None:
+    site.declare(rates={"cleanup": (Window(3, HOUR),)})
+    for number in range(8):
+        entry = cleanup(handle=f"fake/{number}", due_in=-HOUR)
+        there = {**entry.body["target"], "region": ("east", "west")[number % 2], "group": str(number)}
+        site.store.put_outbox(replace(entry, body={**entry.body, "target": there}))
+
+    work(site, passes=2)
+
+    assert site.far.counts()["cleanup"] == 6
 
 
 def test_clean_ups_that_must_wait_do_not_hold_up_notices(site: Site, receiver: Receiver) -> None:

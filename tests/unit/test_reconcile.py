@@ -173,6 +173,29 @@ def test_not_running_by_its_start_deadline_it_is_stopped_for_a_free_attempt() ->
     )
 
 
+@pytest.mark.parametrize(
+    ("cause", "reason", "name"),
+    [
+        (Cause.INFRASTRUCTURE, StopReason.NOT_STARTED, Name.AWAITING_RETRY),
+        (Cause.REFUSED, StopReason.REFUSED, Name.CRASHED),
+    ],
+)
+def test_what_its_cloud_has_given_up_is_stopped_at_once_for_it_may_start_yet(
+    cause: Cause, reason: StopReason, name: Name
+) -> None:
+    verdict = judged(pending(policy=Policy(retries=1)), see(Phase.PENDING, cause=cause, message="no capacity"))
+    stopping = after(verdict)
+
+    assert (stopping.state.name, stopping.stop, verdict.cancel) == (
+        Name.STOPPING,
+        Stop(reason, LATER, "no capacity"),
+        True,
+    )
+    assert stopping.slots
+    over = after(judged(stopping, MISSING, at=LATER + MINUTE))
+    assert (over.state.name, over.state.message, over.retries_used) == (name, "no capacity", 0)
+
+
 def test_running_past_the_start_deadline_is_no_reason_to_stop_it() -> None:
     verdict = judged(pending(), see(Phase.RUNNING, started=NOW), at=NOW + HOUR)
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.budgets import spent
 from adapters.stores.dynamodb.actions import ABSENT, PRESENT, STAMP, Action, delete, new_stamp, put, update
 from adapters.stores.dynamodb.calls import ConditionLost, Table
 from adapters.stores.dynamodb.due import due_items
@@ -14,8 +13,9 @@ from adapters.stores.dynamodb.keys import budget_key, instant, moment, owed_key,
 from adapters.stores.dynamodb.table import DUE_RANGE
 from adapters.stores.dynamodb.values import Item, item
 from adapters.texts import json_text
+from dispatcher.budgets import room_at, spent
 from dispatcher.errors import StoreUnavailable
-from dispatcher.ports import OutboxEntry, Rate
+from dispatcher.ports import Limit, OutboxEntry
 
 _TRIES = 30  # to spend of a budget that others spend of
 
@@ -70,19 +70,24 @@ def settle(table: Table, entry: OutboxEntry, again_at: datetime | None) -> None:
         return  # it is gone and stays gone
 
 
-def spend(table: Table, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+def spend(table: Table, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
     at = instant(moment(now, "now"))
-    key = budget_key(budget)
     for _ in range(_TRIES):
-        stored = table.get(key)
-        saved = [(left, instant(since)) for left, since in json.loads(stored["levels"])] if stored else []
-        taken, levels = spent(saved, wanted, rates, at)
+        stored = table.get(budget_key(budget))
+        taken, text = spent(_levels(stored), wanted, rates, at)
         if not taken:
             return 0
-        text = json.dumps([(left, moment(since, "since")) for left, since in levels])
         if _saved(table, budget, text, stored):
             return taken
     raise StoreUnavailable(f"rate budget {budget!r}: too many others spend of it; try again")
+
+
+def budget_room_at(table: Table, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+    return room_at(_levels(table.get(budget_key(budget))), rates, instant(moment(now, "now")))
+
+
+def _levels(stored: Item | None) -> str | None:
+    return stored["levels"] if stored else None
 
 
 def _saved(table: Table, budget: str, levels: str, stored: Item | None) -> bool:

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from google.cloud.firestore import FieldFilter
 
-from adapters.budgets import spent
 from adapters.stores.firestore.commits import carry_out
 from adapters.stores.firestore.database import Database, Found, LostError, Seen, Write
 from adapters.stores.firestore.layout import OWED
 from adapters.stores.firestore.names import budget_path, instant, last_part, moment, owed_path
 from adapters.texts import json_text
-from dispatcher.ports import OutboxEntry, Rate
+from dispatcher.budgets import room_at, spent
+from dispatcher.ports import Limit, OutboxEntry
 
 
 def new(entry: OutboxEntry) -> Write:
@@ -73,19 +73,27 @@ def settle(database: Database, entry: OutboxEntry, again_at: datetime | None) ->
         return  # it is gone and stays gone
 
 
-def spend(database: Database, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+def spend(database: Database, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
     path, at = budget_path(budget), moment(now, "now")
     taken = 0
 
     def plan(seen: Seen) -> list[Write]:
         nonlocal taken
         stored = seen.get(path)
-        saved = json.loads(stored.fields["levels"]) if stored is not None else []
-        taken, left = spent([(level, datetime.fromisoformat(since)) for level, since in saved], wanted, rates, at)
+        taken, text = spent(_levels(stored), wanted, rates, at)
         if not taken:
             return []
-        fields = {"levels": json.dumps([(level, since.isoformat()) for level, since in left])}
+        fields = {"levels": text}
         return [Write("create", path, fields) if stored is None else Write("update", path, fields, stored.at)]
 
     carry_out(database, plan, needs={path: {}}, afresh=True)
     return taken
+
+
+def budget_room_at(database: Database, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+    path = budget_path(budget)
+    return room_at(_levels(database.get(path)), rates, moment(now, "now"))
+
+
+def _levels(stored: Found | None) -> str | None:
+    return str(stored.fields["levels"]) if stored is not None else None

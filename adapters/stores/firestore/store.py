@@ -22,10 +22,10 @@ from dispatcher.ports import (
     Admission,
     Candidate,
     Cursor,
+    Limit,
     Move,
     OutboxEntry,
     Page,
-    Rate,
     Record,
     Request,
     RunFilter,
@@ -153,8 +153,11 @@ class FirestoreStore:
     def settle_outbox(self, entry: OutboxEntry, *, again_at: datetime | None = None) -> None:
         owed.settle(self._database, entry, again_at)
 
-    def spend(self, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+    def spend(self, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
         return owed.spend(self._database, budget, wanted, rates, now)
+
+    def room_at(self, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+        return owed.budget_room_at(self._database, budget, rates, now)
 
     # Last, for in a class body `list` would from here on be this method.
     def list(self, kind: str, *, parent: str | None = None, after: str | None = None, limit: int = 200) -> Page[Record]:

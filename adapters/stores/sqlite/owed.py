@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.budgets import spent
 from adapters.stores.sqlite.rows import instant, micros
 from adapters.texts import json_text
-from dispatcher.ports import OutboxEntry, Rate
+from dispatcher.budgets import room_at, spent
+from dispatcher.ports import Limit, OutboxEntry
 
 
 def due(db: sqlite3.Connection, pool: str, before: datetime, limit: int) -> Sequence[OutboxEntry]:
@@ -42,12 +42,18 @@ def settle(db: sqlite3.Connection, entry: OutboxEntry, again_at: datetime | None
         db.execute(sql, (micros(again_at, "again_at"), entry.tries + 1, entry.id))
 
 
-def spend(db: sqlite3.Connection, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+def spend(db: sqlite3.Connection, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
     at = instant(micros(now, "now"))
-    row = db.execute("SELECT levels FROM budget WHERE name = ?", (budget,)).fetchone()
-    saved = [(left, instant(since)) for left, since in json.loads(row[0])] if row else []
-    taken, levels = spent(saved, wanted, rates, at)
+    taken, text = spent(_saved(db, budget), wanted, rates, at)
     if taken:
-        text = json.dumps([(left, micros(since, "since")) for left, since in levels])
         db.execute("INSERT OR REPLACE INTO budget (name, levels) VALUES (?, ?)", (budget, text))
     return taken
+
+
+def budget_room_at(db: sqlite3.Connection, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+    return room_at(_saved(db, budget), rates, instant(micros(now, "now")))
+
+
+def _saved(db: sqlite3.Connection, budget: str) -> str | None:
+    row = db.execute("SELECT levels FROM budget WHERE name = ?", (budget,)).fetchone()
+    return row[0] if row else None

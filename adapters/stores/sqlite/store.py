@@ -16,10 +16,10 @@ from dispatcher.ports import (
     Admission,
     Candidate,
     Cursor,
+    Limit,
     Move,
     OutboxEntry,
     Page,
-    Rate,
     Record,
     Request,
     RunFilter,
@@ -163,9 +163,13 @@ class SqliteStore:
         with self._db.writing() as db:
             owed.settle(db, entry, again_at)
 
-    def spend(self, budget: str, wanted: int, rates: Sequence[Rate], now: datetime) -> int:
+    def spend(self, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
         with self._db.writing() as db:
             return owed.spend(db, budget, wanted, rates, now)
+
+    def room_at(self, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
+        with self._db.reading() as db:
+            return owed.budget_room_at(db, budget, rates, now)
 
     # Last, for in a class body `list` would from here on be this method.
     def list(self, kind: str, *, parent: str | None = None, after: str | None = None, limit: int = 200) -> Page[Record]:

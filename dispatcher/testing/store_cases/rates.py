@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dispatcher.ports import Rate, Store
+from dispatcher.ports import Limit, Rate, Store, Window
 from dispatcher.testing.builders import NOW
 from dispatcher.testing.racing import OpenStore
 
 TEN = Rate(burst=10, per_second=2.0)
 SECOND = timedelta(seconds=1)
+MINUTE = Window(calls=5, within=60 * SECOND)
 
 
 class RateCases:
@@ -97,3 +98,55 @@ class RateCases:
         assert here.spend("b", 6, [TEN], NOW) == 6
         assert there.spend("b", 6, [TEN], NOW) == 4
         assert here.spend("b", 6, [TEN], NOW) == 0
+
+    def test_no_span_of_a_window_has_more_calls_than_it_allows(self, store: Store) -> None:
+        granted = [store.spend("b", 2, [MINUTE], NOW + 7 * SECOND * n) for n in range(60)]
+
+        assert granted[:4] == [2, 2, 1, 0]
+        for first in range(len(granted)):
+            assert sum(granted[first : first + 9]) <= 5  # nine calls, seven seconds apart, fall into one minute
+        assert sum(granted) >= 5 * 6
+
+    def test_a_window_gives_back_what_left_it(self, store: Store) -> None:
+        store.spend("b", 3, [MINUTE], NOW)
+        store.spend("b", 2, [MINUTE], NOW + 30 * SECOND)
+
+        assert store.spend("b", 9, [MINUTE], NOW + 60 * SECOND) == 0
+        assert store.spend("b", 9, [MINUTE], NOW + 62 * SECOND) == 3
+        assert store.spend("b", 9, [MINUTE], NOW + 92 * SECOND) == 2
+
+    def test_windows_and_rates_hold_together(self, store: Store) -> None:
+        limits: list[Limit] = [MINUTE, Window(calls=8, within=600 * SECOND), Rate(burst=3, per_second=1.0)]
+
+        granted = [store.spend("b", 9, limits, NOW + 70 * SECOND * n) for n in range(4)]
+
+        assert granted == [3, 3, 2, 0]
+
+    def test_a_window_counts_the_calls_of_one_whose_clock_is_ahead(self, store: Store) -> None:
+        store.spend("b", 4, [MINUTE], NOW + 2 * SECOND)
+
+        assert store.spend("b", 9, [MINUTE], NOW) == 1
+
+    def test_a_budget_says_when_it_has_room_again(self, store: Store) -> None:
+        assert store.room_at("b", [MINUTE], NOW) == NOW
+        store.spend("b", 3, [MINUTE], NOW)
+        assert store.room_at("b", [MINUTE], NOW) == NOW
+        store.spend("b", 2, [MINUTE], NOW + 30 * SECOND)
+
+        at = store.room_at("b", [MINUTE], NOW + 31 * SECOND)
+
+        assert NOW + 60 * SECOND < at <= NOW + 62 * SECOND
+        assert store.spend("b", 9, [MINUTE], at - SECOND / 1000) == 0
+        assert store.spend("b", 9, [MINUTE], at) == 3
+
+    def test_the_slowest_limit_says_when_there_is_room(self, store: Store) -> None:
+        limits: list[Limit] = [Rate(burst=2, per_second=0.5), MINUTE]
+        store.spend("b", 2, limits, NOW)
+
+        assert store.room_at("b", limits, NOW) == NOW + 2 * SECOND
+        assert [store.spend("b", 2, limits, NOW + 4 * SECOND * n) for n in (1, 2)] == [2, 1]
+        assert store.room_at("b", limits, NOW + 9 * SECOND) > NOW + 59 * SECOND
+
+    def test_one_who_was_never_asked_has_room(self, store: Store) -> None:
+        assert store.room_at("nothing", [TEN], NOW) == NOW
+        assert store.room_at("nothing", [], NOW) == NOW
