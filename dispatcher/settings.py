@@ -49,6 +49,9 @@ class Settings:
     senders: Senders = Senders()
     function_seconds: int = 60  # the longest that a call of the function may take
     cloud_run_writes: int = 60  # a minute and region: the project's quota for write requests
+    # Container groups that may be made, and deleted, in a subscription and region: its quotas.
+    aci_creates_per_hour: int = 300
+    aci_creates_per_five_minutes: int = 100
 
     @property
     def local_url(self) -> str:
@@ -79,6 +82,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         senders=_senders(env),
         function_seconds=_whole(env, "PUSHPOOL_FUNCTION_SECONDS", 60, low=1, high=3600),
         cloud_run_writes=_whole(env, "PUSHPOOL_CLOUD_RUN_WRITES_PER_MINUTE", 60, low=1, high=1_000_000),
+        aci_creates_per_hour=_whole(env, "PUSHPOOL_ACI_CREATES_PER_HOUR", 300, low=1, high=1_000_000),
+        aci_creates_per_five_minutes=_whole(env, "PUSHPOOL_ACI_CREATES_PER_FIVE_MINUTES", 100, low=1, high=1_000_000),
     )
 
 
@@ -98,14 +103,23 @@ def _senders(env: Mapping[str, str]) -> Senders:
 def secret(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:
     """PUSHPOOL_SECRET_<NAME>, or the file secrets/<name> in the home. :raises Misconfigured: neither is there."""
     env = os.environ if environ is None else environ
-    variable = f"PUSHPOOL_SECRET_{name.upper().replace('-', '_')}"
+    variable, file = _secret_places(settings, name)
     if variable in env:
         return env[variable]
-    file = settings.home / "secrets" / name
     try:
         return file.read_text(encoding="utf-8").removesuffix("\n")
     except OSError as exc:
         raise Misconfigured(f"secret {name!r} is not there: set {variable}, or write {file}") from exc
+
+
+def has_secret(settings: Settings, name: str) -> bool:
+    """Whether `secret` would find it."""
+    variable, file = _secret_places(settings, name)
+    return variable in os.environ or file.is_file()
+
+
+def _secret_places(settings: Settings, name: str) -> tuple[str, Path]:
+    return f"PUSHPOOL_SECRET_{name.upper().replace('-', '_')}", settings.home / "secrets" / name
 
 
 def _level(name: str) -> int:

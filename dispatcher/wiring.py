@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from dispatcher.watch import Patience
 Load: TypeAlias = Callable[[str], Infrastructure]
 
 TOKEN_KEYS, JOB_SECRETS = "token-keys", "secrets"
+TOKENS = {"modal_token": "modal-token"}  # of clouds that know no other credentials: what adapters call it, the secret
 
 
 class WallClock:
@@ -95,12 +96,44 @@ def _make_home(home: Path) -> None:
         raise StoreUnusable(f"{home} cannot be used ({exc.strerror}); set PUSHPOOL_HOME to a folder of yours") from exc
 
 
+class _Told(Mapping[str, str]):
+    """What adapters are told. A cloud's own token is looked up when it is asked for, and may be none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._plain = {
+            "state_directory": str(settings.home / "attempts"),
+            "cloud_run_writes_per_minute": str(settings.cloud_run_writes),
+            "aci_creates_per_hour": str(settings.aci_creates_per_hour),
+            "aci_creates_per_five_minutes": str(settings.aci_creates_per_five_minutes),
+        }
+        self._settings = settings
+
+    def __getitem__(self, name: str) -> str:
+        """:raises KeyError: not told. :raises Misconfigured: :raises Unreachable: a token cannot be looked up."""
+        return self._token(TOKENS[name]) if name in TOKENS else self._plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._plain, *TOKENS))
+
+    def __len__(self) -> int:
+        return len(self._plain) + len(TOKENS)
+
+    def _token(self, secret: str) -> str:
+        """A machine may have none: then the cloud's own client knows one, or nobody does."""
+        if self._secrets is not None:
+            return self._secrets(secret)
+        if environment.has_secret(self._settings, secret):
+            return environment.secret(self._settings, secret)
+        raise KeyError(secret)
+
+    @cached_property
+    def _secrets(self) -> LookUp | None:
+        return registry.secrets(self._settings.secrets) if self._settings.secrets is not None else None
+
+
 def infrastructures(settings: Settings) -> Load:
     """Pool type → its adapter, loaded on first use and kept."""
-    told = {
-        "state_directory": str(settings.home / "attempts"),
-        "cloud_run_writes_per_minute": str(settings.cloud_run_writes),
-    }
+    told = _Told(settings)
 
     @cache
     def of(kind: str) -> Infrastructure:
