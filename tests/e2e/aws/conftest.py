@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from dispatcher.testing.servers.aws_account import AwsAccount
 from dispatcher.testing.servers.front_door import front_door
 from dispatcher.testing.terraform import EXAMPLE, Terraform, terraform
-
-Json = dict[str, Any]
-ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+from dispatcher.testing.visitor import Json, Visitor
 
 # What a deployment's container does; its image has Python and the runner.
 DEPLOYMENTS: Mapping[str, Json] = {
@@ -35,59 +27,20 @@ DEPLOYMENTS: Mapping[str, Json] = {
 }
 
 
-@dataclass(frozen=True)
-class Installation:
-    """What Terraform made, by its outputs; `environment` is that of somebody with an admin's key."""
+class Installation(Visitor):
+    """What Terraform made, by its outputs; `environment` is that of somebody with the account's credentials."""
 
-    account: AwsAccount
-    outputs: Mapping[str, Any]
-    folder: Path
-    environment: Mapping[str, str] = field(repr=False)
+    patience_seconds = 150.0
+
+    def __init__(
+        self, account: AwsAccount, outputs: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
+    ) -> None:
+        super().__init__(folder, environment, self.said)
+        self.account, self.outputs = account, outputs
 
     @property
     def table(self) -> str:
         return str(self.outputs["table_name"])
-
-    def pushpool(self, *words: str, **environment: str) -> str:
-        """What the command says."""
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("pushpool")), *words], cwd=self.folder, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, env={**self.environment, **environment},
-        )  # fmt: skip
-        assert done.returncode == 0, f"pushpool {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def http(self, method: str, path: str, body: Json | None = None, *, key: str | None = None) -> httpx.Response:
-        key = self.environment["PUSHPOOL_API_KEY"] if key is None else key
-        headers = {"Authorization": f"Bearer {key}"}
-        url = f"{self.environment['PUSHPOOL_API_URL']}{path}"
-        return httpx.request(method, url, json=body, headers=headers, timeout=60)
-
-    def start(self, deployment: str, **form: Any) -> str:
-        """The id of a new run."""
-        made = self.http("POST", f"/v1/deployments/{deployment}/runs", form)
-        assert made.status_code == 201, made.text
-        return str(made.json()["id"])
-
-    def run(self, run_id: str) -> Json:
-        shown = self.http("GET", f"/v1/runs/{run_id}")
-        assert shown.status_code == 200, shown.text
-        found: Json = shown.json()
-        return found
-
-    def until(self, run_id: str, is_so: Callable[[Json], bool], *, seconds: float = 90) -> Json:
-        """The run as soon as it is so."""
-        end = time.monotonic() + seconds
-        while not is_so(run := self.run(run_id)):
-            assert time.monotonic() < end, f"not so after {seconds:g} s: {json.dumps(run, indent=1)}\n{self.said()}"
-            time.sleep(0.2)
-        return run
-
-    def ended(self, run_id: str, *, seconds: float = 90) -> Json:
-        return self.until(run_id, lambda run: run["state_type"] in ENDED, seconds=seconds)
-
-    def running(self, run_id: str) -> Json:
-        return self.until(run_id, lambda run: run["state_type"] == "RUNNING")
 
     def requests(self, run_id: str) -> list[Json]:
         """The RunTask calls for that run."""
@@ -161,9 +114,8 @@ def applied(made: Terraform, account: AwsAccount, package: Path, url: str) -> It
 
 
 def shell(account: AwsAccount, folder: Path, url: str) -> dict[str, str]:
-    """Whoever has the account's credentials, and nothing else of this machine's."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, **account.environment, "PUSHPOOL_HOME": str(folder / "home"), "PUSHPOOL_API_URL": url}
+    """Of whoever has the account's credentials."""
+    return {**account.environment, "PUSHPOOL_HOME": str(folder / "home"), "PUSHPOOL_API_URL": url}
 
 
 def used(new: Installation) -> Installation:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,10 +20,9 @@ from dispatcher.testing.servers.firestore import firestore_emulator
 from dispatcher.testing.servers.google.functions import Function, function
 from dispatcher.testing.servers.google.project import REGION, GoogleProject, google_project
 from dispatcher.testing.servers.processes import Missing, free_port, listens
+from dispatcher.testing.visitor import Json, Visitor
 from dispatcher.tokens import KeyRing
 
-Json = dict[str, Any]
-ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 TICK = json.dumps({"source": "pushpool.tick"})  # what Terraform's schedule sends
 
 POOLS: Mapping[str, Json] = {
@@ -47,16 +43,16 @@ DEPLOYMENTS: Mapping[str, Json] = {
 }
 
 
-class Installation:
+class Installation(Visitor):
     """Its API, its functions and the project that they work in."""
 
     def __init__(self, google_cloud: GoogleProject, firestore: str, folder: Path) -> None:
-        self.google, self.folder = google_cloud, folder
+        self.google = google_cloud
         self._ports = {target: free_port() for target in ("api", "dispatch", "events")}
         self.urls = {target: f"http://127.0.0.1:{port}" for target, port in self._ports.items()}
         queue = google_cloud.make_queue()
         waker = f"cloudtasks:{queue}?url={self.urls['dispatch']}&service_account={google_cloud.account}"
-        self.environment = {
+        self.functions = {
             **google_cloud.environment,
             "FIRESTORE_EMULATOR_HOST": firestore,
             "PUSHPOOL_STORE": f"firestore://{google_cloud.id}/pushpool",
@@ -68,76 +64,30 @@ class Installation:
             "PUSHPOOL_CLOUD_RUN_WRITES_PER_MINUTE": "6000",
             "PUSHPOOL_LOG_LEVEL": "DEBUG",
         }
-        self._functions: dict[str, ExitStack] = {}
+        self._opened: dict[str, ExitStack] = {}
         self.processes: dict[str, Function] = {}
-        self.key = ""
+        self.key = _first_key(self.functions)
+        shell = {"PUSHPOOL_API_URL": self.urls["api"], "PUSHPOOL_API_KEY": self.key, "PUSHPOOL_HOME": str(folder)}
+        super().__init__(folder, shell, self.said)
 
     def start_function(self, target: str) -> None:
-        environment = {**self.environment, "PUSHPOOL_OIDC_AUDIENCE": self.urls[target]}
-        self._functions[target] = ExitStack()
+        environment = {**self.functions, "PUSHPOOL_OIDC_AUDIENCE": self.urls[target]}
+        self._opened[target] = ExitStack()
         opened = function(target, self.folder, environment, port=self._ports[target])
-        self.processes[target] = self._functions[target].enter_context(opened)
+        self.processes[target] = self._opened[target].enter_context(opened)
 
     def stop_functions(self) -> None:
-        for opened in self._functions.values():
+        for opened in self._opened.values():
             opened.close()
 
     def kill_dispatch(self) -> None:
         """As when its machine is lost: nothing of it goes on, and it comes up again elsewhere."""
         for pid in self.processes["dispatch"].pids():
             os.kill(pid, signal.SIGKILL)
-        self._functions["dispatch"].close()
+        self._opened["dispatch"].close()
         while listens(self._ports["dispatch"]):
             time.sleep(0.01)
         self.start_function("dispatch")
-
-    # what people do
-
-    def pushpool(self, *words: str, **environment: str) -> str:
-        """What the command says."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        told = {"PUSHPOOL_API_URL": self.urls["api"], "PUSHPOOL_API_KEY": self.key, "PUSHPOOL_HOME": str(self.folder)}
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("pushpool")), *words], cwd=self.folder, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, env={**kept, **told, **environment},
-        )  # fmt: skip
-        assert done.returncode == 0, f"pushpool {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def http(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.request(method, f"{self.urls['api']}{path}", json=body, headers=headers, timeout=30)
-
-    def start(self, deployment: str, **form: Any) -> str:
-        """The id of a new run."""
-        made = self.http("POST", f"/v1/deployments/{deployment}/runs", form)
-        assert made.status_code == 201, made.text
-        return str(made.json()["id"])
-
-    def run(self, run_id: str) -> Json:
-        shown = self.http("GET", f"/v1/runs/{run_id}")
-        assert shown.status_code == 200, shown.text
-        found: Json = shown.json()
-        return found
-
-    def until(self, run_id: str, is_so: Callable[[Json], bool], *, seconds: float = 60) -> Json:
-        """The run as soon as it is so."""
-        end = time.monotonic() + seconds
-        while not is_so(run := self.run(run_id)):
-            assert time.monotonic() < end, f"not so after {seconds:g} s: {json.dumps(run, indent=1)}\n{self.said()}"
-            time.sleep(0.1)
-        return run
-
-    def ended(self, run_id: str, *, seconds: float = 60) -> Json:
-        return self.until(run_id, lambda run: run["state_type"] in ENDED, seconds=seconds)
-
-    def named(self, run_id: str) -> str:
-        """The handle of the run's first attempt; a container may speak before it is recorded."""
-        run = self.until(run_id, lambda run: bool(run["attempts"] and run["attempts"][0]["handle"]))
-        return str(run["attempts"][0]["handle"])
-
-    def running(self, run_id: str) -> Json:
-        return self.until(run_id, lambda run: run["state_type"] == "RUNNING")
 
     # what Google's services do
 
@@ -179,7 +129,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             pytest.skip(str(exc))
         google_cloud.put_secret("pushpool-token-keys", KeyRing.generate().to_text())
         made = Installation(google_cloud, firestore, folder)
-        made.key = _first_key(made)
         opened.callback(made.stop_functions)
         for target in made.urls:
             made.start_function(target)
@@ -188,12 +137,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield made
 
 
-def _first_key(made: Installation) -> str:
+def _first_key(functions: Mapping[str, str]) -> str:
     """As somebody with the project's own credentials makes it."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in made.environment.items():
+        for name, value in functions.items():
             environment.setenv(name, value)
-        store = registry.store(made.environment["PUSHPOOL_STORE"])
+        store = registry.store(functions["PUSHPOOL_STORE"])
         _, key = api_keys.create(store, "admin", Scope.ADMIN, now=datetime.now(UTC))
         store.close()  # type: ignore[attr-defined]
     return key
