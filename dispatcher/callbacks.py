@@ -110,10 +110,13 @@ def _living(run: FlowRun, token: RunToken) -> Attempt:
 
 
 def _check_at(context: Context, run: FlowRun, now: datetime) -> datetime:
-    """When a claimed attempt is looked at if it falls silent."""
-    silent = now + context.patience.heartbeat_grace
-    end = end_of_life(run, context.patience)
-    return silent if end is None else min(silent, max(end, now))
+    """When a claimed attempt is looked at: if it falls silent, at its end, or if whoever submitted it has died."""
+    looks, attempt = [now + context.patience.heartbeat_grace], run.current
+    if (end := end_of_life(run, context.patience)) is not None:
+        looks.append(max(end, now))
+    if attempt is not None and attempt.handle is None and attempt.started is not None:
+        looks.append(max(attempt.started + context.patience.unnamed, now))
+    return min(looks)
 
 
 def _end(context: Context, run: FlowRun, token: RunToken, word: StateWord) -> Move | None:

@@ -30,6 +30,7 @@ RUNNER_REFUSED = 75  # the runner did not start the command, or disowned it; nev
 FREE_ATTEMPTS = 3
 FREE_ATTEMPT_DELAY = timedelta(seconds=5)  # doubled each time
 LOG_TAIL_BYTES = 4096
+TO_BE_FOUND = timedelta(minutes=2)  # until every cloud shows what was submitted
 
 
 class EndKind(StrEnum):
@@ -111,7 +112,7 @@ def ended(
         log_tail=shortened(end.log_tail) or (run.current.log_tail if run.current else ""),
     )
     common: dict[str, Any] = {"attempts": attempts, "slots": (), "stop": None, "exit_code": end.exit_code}
-    owed = _cleanup(run, now)
+    owed = _cleanup(run, end, now)
     if retry_at is not None:
         after = moved(
             run, Name.AWAITING_RETRY, actor=actor, at=now, message=message, due_at=retry_at,
@@ -189,17 +190,24 @@ def _message(run: FlowRun, end: End) -> str:
     return stop.message if stop is not None and stop.message else end.message
 
 
-def _cleanup(run: FlowRun, now: datetime) -> tuple[OutboxEntry, ...]:
+def _cleanup(run: FlowRun, end: End, now: datetime) -> tuple[OutboxEntry, ...]:
+    """Of one that was never named only what spoke, or what nobody can tell of, may have left something."""
     attempt = run.current
-    return cleanups(run, attempt, now) if attempt is not None else ()
+    if attempt is None:
+        return ()
+    may_be_there = attempt.claimed_by is not None or end.kind is EndKind.UNKNOWN
+    return cleanups(run, attempt, now) if attempt.handle is not None or may_be_there else ()
 
 
 def cleanups(run: FlowRun, attempt: Attempt, now: datetime) -> tuple[OutboxEntry, ...]:
-    """What its cloud keeps of an ended attempt, to be removed later."""
-    if attempt.handle is None or attempt.cleanup_seconds is None:
+    """What its cloud keeps of an ended attempt, to be removed later; without a handle it has to be found first."""
+    if attempt.cleanup_seconds is None:
         return ()
-    body = {"target": to_document(attempt.target), "handle": attempt.handle}
     due_at = now + timedelta(seconds=attempt.cleanup_seconds)
+    whose: dict[str, Any] = {"handle": attempt.handle}
+    if attempt.handle is None:
+        whose, due_at = {"attempt": attempt.number, "submit_seq": attempt.submit_seq}, due_at + TO_BE_FOUND
+    body = {"target": to_document(attempt.target), **whose}
     return (OutboxEntry(f"cleanup/{run.id}/{attempt.number}", "cleanup", run.pool, run.id, due_at, body),)
 
 

@@ -62,8 +62,7 @@ def _allowed(context: Context, target: Target, wanted: int, now: datetime) -> in
 def _attempt(context: Context, entry: OutboxEntry) -> None:
     try:
         if entry.kind == "cleanup":
-            target = _target(entry)
-            context.infrastructure(target.type).cleanup(target, entry.body["handle"])
+            _clean_up(context, entry)
         elif entry.kind == CANCEL:
             target = _target(entry)
             context.infrastructure(target.type).cancel(target, entry.body["handle"])
@@ -79,6 +78,16 @@ def _attempt(context: Context, entry: OutboxEntry) -> None:
         _later(context, entry, type(exc).__name__)
     else:
         context.store.settle_outbox(entry)
+
+
+def _clean_up(context: Context, entry: OutboxEntry) -> None:
+    target, handle = _target(entry), entry.body.get("handle")
+    infrastructure = context.infrastructure(target.type)
+    if handle is None:
+        found = infrastructure.find(target, entry.run_id, entry.body["attempt"], entry.body["submit_seq"])
+        handle = found.handle if found is not None else None
+    if handle is not None:
+        infrastructure.cleanup(target, handle)
 
 
 def _later(context: Context, entry: OutboxEntry, why: str) -> None:

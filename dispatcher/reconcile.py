@@ -58,7 +58,7 @@ def judge(run: FlowRun, entry: ActiveEntry, seen: Observation | None, *, now: da
     attempt = run.current
     assert attempt is not None, f"run {run.id} is active without an attempt"
     if seen is None or seen.phase is Phase.MISSING:
-        return _nothing_there(run, now, bench)
+        return _nothing_there(run, entry, now, bench)
     move = observed(run, seen, now=now, traits=bench.traits, patience=bench.patience)
     if seen.phase is Phase.STOPPED:
         return Verdict(move)
@@ -74,7 +74,7 @@ def _is_stopping_anyway(run: FlowRun, now: datetime) -> bool:
     return run.stop is not None and run.stop.reason is StopReason.INTERRUPTED and now < run.stop.at + PLATFORMS_STOP
 
 
-def _nothing_there(run: FlowRun, now: datetime, bench: Bench) -> Verdict:
+def _nothing_there(run: FlowRun, entry: ActiveEntry, now: datetime, bench: Bench) -> Verdict:
     attempt = run.current
     assert attempt is not None
     traits = bench.traits
@@ -87,6 +87,8 @@ def _nothing_there(run: FlowRun, now: datetime, bench: Bench) -> Verdict:
         return Verdict(Move(run, repeated(run)), look_again=again, resubmit=True)
     if now < visible:
         return Verdict(look_again=visible)
+    if attempt.handle is None and attempt.claimed_by is not None and not _is_silent(attempt, entry, now, bench):
+        return Verdict(look_again=now + bench.patience.unnamed)  # whatever the cloud says: it speaks
     if attempt.handle is not None or run.state.type is StateType.RUNNING:
         return _end(run, EndKind.INFRASTRUCTURE, "the cloud no longer knows it", now, bench)
     if run.state.type is StateType.CANCELLING:
@@ -113,13 +115,19 @@ def _overstayed(run: FlowRun, entry: ActiveEntry, seen: Observation, now: dateti
     end = end_of_life(run, bench.patience)
     if end is not None and now >= end and attempt.started is not None:
         return Stop(StopReason.TIMED_OUT, now, f"over its timeout of {_seconds(end - attempt.started)} s")
-    # Of a claim that came since the entry was read, or before the first beat, only the attempt knows.
-    heard = max(at for at in (entry.heard_at, attempt.started, attempt.admitted_at) if at is not None)
-    if attempt.claimed_by is not None and not bench.away:
-        silent = now - heard
-        if silent >= bench.patience.heartbeat_grace:
-            return Stop(StopReason.LOST, now, f"no heartbeat for {_seconds(silent)} s")
+    if attempt.claimed_by is not None and _is_silent(attempt, entry, now, bench):
+        return Stop(StopReason.LOST, now, f"no heartbeat for {_seconds(now - _heard_at(attempt, entry))} s")
     return None
+
+
+def _is_silent(attempt: Attempt, entry: ActiveEntry, now: datetime, bench: Bench) -> bool:
+    """For so long that it is lost; while we were away it may have spoken to nobody."""
+    return not bench.away and now - _heard_at(attempt, entry) >= bench.patience.heartbeat_grace
+
+
+def _heard_at(attempt: Attempt, entry: ActiveEntry) -> datetime:
+    """Of a claim that came since the entry was read, or before the first beat, only the attempt knows."""
+    return max(at for at in (entry.heard_at, attempt.started, attempt.admitted_at) if at is not None)
 
 
 def _unstarted(attempt: Attempt, seen: Observation, now: datetime) -> Stop | None:

@@ -21,6 +21,7 @@ class Patience:
     events: timedelta = timedelta(minutes=10)  # between two looks where the cloud tells by itself
     poll: timedelta = timedelta(seconds=60)  # between two looks where it does not
     unreachable: timedelta = timedelta(seconds=30)
+    unnamed: timedelta = timedelta(seconds=30)  # a container that speaks, and whose handle nobody has recorded
     max_life: timedelta = timedelta(days=7)  # without a timeout
     away: timedelta = timedelta(seconds=150)  # without a pass, we were away: beats could not be counted
     retention: timedelta = timedelta(days=30)  # how long a finished run is kept

@@ -14,7 +14,7 @@ from dispatcher.callbacks import RENEW_BEFORE, Word
 from dispatcher.errors import Conflict, Unauthorized
 from dispatcher.ports import ActiveEntry, Cause, Event, Move, Observation, Phase
 from dispatcher.rendering import TOKEN_GRACE
-from dispatcher.runs import Actor, FlowRun, Name, Policy, StateType, Stop, StopReason, amended, moved
+from dispatcher.runs import Actor, FlowRun, Name, Policy, StateType, Stop, StopReason, amended, moved, with_attempt
 from dispatcher.testing.builders import POOL, admitted, make_run
 from dispatcher.testing.memory import MemoryStore
 from dispatcher.tokens import KeyRing, RunToken
@@ -33,9 +33,16 @@ def run(site: Site) -> FlowRun:
     return admitted(site.store, make_run(policy=Policy(notify=("completed",))))
 
 
+def named(site: Site, run: FlowRun) -> FlowRun:
+    """Its handle is recorded."""
+    after = amended(run, attempts=with_attempt(run, handle="h-1", submitted_at=site.now))
+    site.context.store.move(Move(run, after))
+    return after
+
+
 @pytest.fixture
 def claimed(site: Site, run: FlowRun) -> FlowRun:
-    return site.say(run, Word.RUNNING)
+    return site.say(named(site, run), Word.RUNNING)
 
 
 def stop(site: Site, run: FlowRun, reason: StopReason = StopReason.CANCELLED) -> FlowRun:
@@ -140,6 +147,16 @@ def test_a_claim_says_when_the_attempt_must_have_been_heard_of(site: Site, claim
 
     assert entry_of(site, claimed).check_at == at
     assert at not in [woken for _, woken, _ in site.wakes.asked]  # the tick comes before it
+
+
+def test_of_one_that_speaks_and_was_never_named_no_beat_puts_the_look_off(site: Site, run: FlowRun) -> None:
+    look = site.now + site.context.patience.unnamed
+    site.say(run, Word.RUNNING)
+    at_first = entry_of(site, run).check_at
+    site.later(20)
+    site.beat(run)
+
+    assert (at_first, entry_of(site, run).check_at) == (look, look)
 
 
 def test_a_claim_under_a_short_timeout_is_looked_at_when_that_is_over(site: Site) -> None:
@@ -352,7 +369,7 @@ def test_a_heartbeat_is_one_small_write_that_puts_the_next_look_off(site: Site, 
 
 
 def test_no_heartbeat_puts_the_end_of_a_timeout_off(site: Site) -> None:
-    run = admitted(site.store, make_run(policy=Policy(timeout_seconds=130)))
+    run = named(site, admitted(site.store, make_run(policy=Policy(timeout_seconds=130))))
     site.say(run, Word.RUNNING)
     over = site.now + 130 * SECOND
     site.later(120)
@@ -443,7 +460,7 @@ class Leaky(MemoryStore):
 def test_an_active_run_without_its_entry_gets_it_back_with_its_next_beat(site: Site) -> None:
     store = Leaky()
     site.context = site.on(store)
-    run = admitted(store, make_run(), queue_slot="0")
+    run = named(site, admitted(store, make_run(), queue_slot="0"))
     running = site.say(run, Word.RUNNING)
     store.lose_slots()
 

@@ -277,11 +277,11 @@ def counted(site: Site) -> Counted:
     return store
 
 
-def test_5000_blocked_runs_in_front_do_not_starve_another_deployment_and_later_cost_one_look(
+def test_1500_blocked_runs_in_front_do_not_starve_another_deployment_and_later_cost_one_look(
     site: Site, counted: Counted
 ) -> None:
     site.deploy("blocked", concurrency_limit=1)
-    blocked = [counted.create_run(late_run(site, of="blocked", minutes=60)) for _ in range(5000)]
+    blocked = [counted.create_run(late_run(site, of="blocked", minutes=60)) for _ in range(1500)]
     behind = site.order()
 
     site.over()

@@ -12,6 +12,7 @@ from dispatcher.ends import (
     FREE_ATTEMPTS,
     LOG_TAIL_BYTES,
     RUNNER_REFUSED,
+    TO_BE_FOUND,
     End,
     EndKind,
     cancelled,
@@ -305,6 +306,18 @@ def test_what_the_cloud_keeps_is_owed_a_clean_up_for_a_retry_as_for_an_end() -> 
     )  # fmt: skip
 
     assert owed(run, EndKind.FAILED) == owed(run, EndKind.COMPLETED) == (expected,)
+
+
+@pytest.mark.parametrize(("attempt", "kind"), [({"claimed_by": "i-1"}, EndKind.COMPLETED), ({}, EndKind.UNKNOWN)])
+def test_what_was_never_named_and_may_be_there_is_to_be_found_and_cleaned_up(
+    attempt: dict[str, Any], kind: EndKind
+) -> None:
+    run = active(attempt={"cleanup_seconds": 60, "handle": None, **attempt})
+
+    (entry,) = owed(run, kind)
+
+    assert entry.due_at == NOW + 60 * SECOND + TO_BE_FOUND
+    assert (entry.body["attempt"], entry.body["submit_seq"], "handle" in entry.body) == (1, 1, False)
 
 
 @pytest.mark.parametrize("attempt", [{"cleanup_seconds": None}, {"cleanup_seconds": 0, "handle": None}])

@@ -317,6 +317,19 @@ def test_only_as_much_is_removed_as_the_cloud_allows_and_the_rest_later(site: Si
     assert site.far.left() == []
 
 
+def test_what_was_never_named_is_found_and_removed(site: Site, left: list[str]) -> None:
+    run = site.runs()[0]
+    there = {"target": {"type": "fake", "account": "cloud"}, "attempt": 1, "submit_seq": 1}
+    nothing = {**there, "submit_seq": 7}
+    for body in (there, nothing):
+        site.store.put_outbox(make_outbox_entry(id=str(body), run_id=run.id, due_at=site.now, body=body))
+
+    work(site)
+
+    counts = site.far.counts()
+    assert (counts["find"], counts["cleanup"], owed(site)) == (2, len(left) + 1, [])
+
+
 def test_no_more_of_the_budget_is_taken_than_is_used(site: Site) -> None:
     site.declare(rates={"cleanup": (Window(2 * PER_PASS, HOUR),)})
     for number in range(3 * PER_PASS):

@@ -366,6 +366,23 @@ def test_what_the_cloud_has_forgotten_is_an_infrastructure_crash(run: FlowRun) -
     assert after(verdict).state.message == "the cloud no longer knows it"
 
 
+def test_a_container_that_speaks_and_whose_submission_is_not_seen_goes_on() -> None:
+    run = claimed(attempt={"handle": None})
+    beaten = LATER - MINUTE
+
+    verdict = judged(run, None, heard_at=beaten)
+
+    assert verdict == Verdict(look_again=LATER + PATIENCE.unnamed)
+    assert after(judged(run, None, heard_at=LATER - PATIENCE.heartbeat_grace)).state.name is Name.AWAITING_RETRY
+    assert judged(run, None, heard_at=NOW, away=True).move is None
+
+
+def test_a_container_that_speaks_and_is_found_is_named() -> None:
+    found = after(judged(claimed(started=LATER - MINUTE, attempt={"handle": None}), see(Phase.RUNNING, handle="h-9")))
+
+    assert (found.state.name, found.attempts[-1].handle) == (Name.RUNNING, "h-9")
+
+
 def test_missing_is_not_believed_until_what_was_accepted_must_be_visible() -> None:
     run = pending(attempt={"submitted_at": NOW + MINUTE})
 
