@@ -1,7 +1,7 @@
 """Builds the zip that Lambda runs: Chalice packs app, dependencies and wheel; then what nobody calls is taken out.
 
     make package-aws                   dist/pushpool-aws-python3.11-x86_64.zip
-    make package-aws CLOUDS='aws cloud-run'  with what pools on another cloud need; requirements/NAME.lock says what
+    make package-aws CLOUDS='aws modal'  with what pools on another cloud need; requirements/NAME.lock says what
     python infra/aws/package.py --dist FOLDER  out of the wheel that is there, and into it
 
 The runtime and the machine are part of the name, so that Terraform can tell them.
@@ -42,7 +42,7 @@ _UNUSED = re.compile(
     | \.(pyi|pyc|typed|c|h|pxd|pyx)$
     | ^boto3/(data|examples)/               # of its resources, which are not used
     | ^(bin|include|share)/
-    | ^dispatcher/(cli|testing)/            # for people
+    | ^(dispatcher/(cli|testing)|modal_docs|pygments)/  # for people
     """,
     re.VERBOSE,
 )
@@ -79,7 +79,10 @@ def _pack(project: Path, out: Path) -> None:
     chalice = Path(sys.executable).with_name("chalice")
     command = [str(chalice), "package", "--stage", "package", str(out)]
     environment["AWS_DEFAULT_REGION"] = "us-east-1"  # it wants one, and calls nothing
-    subprocess.run(command, cwd=project, env=environment, check=True)
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    if done.returncode or "Could not install dependencies" in said:  # it goes on without them, and exits 0
+        raise SystemExit(f"chalice did not pack all that is needed:\n{said}")
 
 
 def _prune(packed: Path, target: Path) -> None:
