@@ -21,6 +21,7 @@ INFRASTRUCTURE: Mapping[str, str] = {
     "cloud-run-v2:push": "adapters.infrastructure.cloud_run:open_v2",
     "cloud-run:push": "adapters.infrastructure.cloud_run:open_v1",
     "ecs:push": "adapters.infrastructure.ecs:open",
+    "modal:push": "adapters.infrastructure.modal:open",
     "process": "adapters.infrastructure.process:open",
 }
 

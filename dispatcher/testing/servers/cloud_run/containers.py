@@ -48,7 +48,7 @@ class Container:
         file = self._folder / "log"
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def end(self, timeout: float, grace: float) -> Ending:
+    def end(self, timeout: float | None, grace: float) -> Ending:
         """Starts it and waits until it has ended, by itself or by what was asked for meanwhile."""
         with self._lock:
             if self._why:
