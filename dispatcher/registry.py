@@ -18,6 +18,7 @@ from dispatcher.ports import Infrastructure, Store, Waker
 GROUP = "pushpool.infrastructure"
 
 INFRASTRUCTURE: Mapping[str, str] = {
+    "azure-container-instance:push": "adapters.infrastructure.aci:open",
     "cloud-run-v2:push": "adapters.infrastructure.cloud_run:open_v2",
     "cloud-run:push": "adapters.infrastructure.cloud_run:open_v1",
     "ecs:push": "adapters.infrastructure.ecs:open",

@@ -1,7 +1,8 @@
 """Where one cloud takes another's word, on loopback: token endpoints of Google Cloud and of AWS, and a metadata server.
 
 They check what the real ones check: Google's STS the signature of AWS's request (RFC 8693; "Workload identity
-federation with AWS"), AWS's STS that Google signed the identity, for that audience, not long ago.
+federation with AWS"), AWS's STS that Google signed the identity, for that audience, not long ago, and the signature of
+whoever wants to be told of to others ("Outbound identity federation").
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class TokenEndpoints:
     aws_key_id: str = "ASIAFUNCTION"
     account: str = "117"
     audience: str = "pushpool-on-aws"
+    aws_issuer: str = "https://00000000-0000-0000-0000-000000000001.tokens.sts.global.api.aws"
+    aws_signs: bool = True  # outbound identity federation is turned on in the account
     role_arn: str = "arn:aws:iam::123456789012:role/pushpool-dispatch"
     service_account: str = "dispatch@project.iam.gserviceaccount.com"
     calls: list[str] = field(default_factory=list)
@@ -47,8 +50,23 @@ class TokenEndpoints:
 
     def answer(self, path: str, query: Form, headers: Form, body: str) -> Answer:
         form = {name: values[0] for name, values in parse_qs(body).items()}
-        self.calls.append(form.get("Action", path))
-        match form.get("Action", path):
+        action = form.get("Action", "")
+        self.calls.append(action or path)
+        return self._of_aws(action, form, headers, body) if action else self._of_google(path, query, headers, form)
+
+    def _of_aws(self, action: str, form: Form, headers: Form, body: str) -> Answer:
+        match action:
+            case "AssumeRoleWithWebIdentity":
+                return self._assumed(form)
+            case "GetCallerIdentity":
+                return self._caller(headers)
+            case "GetWebIdentityToken":
+                return self._told_of(form, headers, body)
+            case _:
+                return 404, TEXT, f"there is no {action}"
+
+    def _of_google(self, path: str, query: Form, headers: Form, form: Form) -> Answer:
+        match path:
             case "/computeMetadata/v1/instance/service-accounts/default/identity":
                 found = self._identity(query, headers)
             case "/computeMetadata/v1/instance/service-accounts/default/":
@@ -56,10 +74,6 @@ class TokenEndpoints:
                 found = (200, JSON, json.dumps(account))
             case "/v1/token":
                 found = self._exchanged(form)
-            case "AssumeRoleWithWebIdentity":
-                found = self._assumed(form)
-            case "GetCallerIdentity":
-                found = self._caller(headers)
             case "/":
                 found = (200, TEXT, "computeMetadata/")
             case asked if asked.endswith(":generateAccessToken"):
@@ -107,6 +121,24 @@ class TokenEndpoints:
         inner = f"<Arn>{self.role_arn}</Arn><UserId>A:pushpool</UserId><Account>123456789012</Account>"
         return _xml("GetCallerIdentity", inner)
 
+    def _told_of(self, form: Form, headers: Form, body: str) -> Answer:
+        """Who the caller is, signed by the account for somebody else (API GetWebIdentityToken)."""
+        if not self._is_signed({"method": "POST", "url": f"{self.url}/"}, headers, body):
+            return _refused("SignatureDoesNotMatch", "The request signature we calculated does not match", 403)
+        if not self.aws_signs:
+            return _refused("OutboundWebIdentityFederationDisabled", "It is not enabled for this account", 403)
+        now, seconds = datetime.now(UTC), int(form.get("DurationSeconds", 300))
+        claims = {
+            "iss": self.aws_issuer, "aud": form["Audience.member.1"], "sub": self.role_arn, "jti": str(uuid4()),
+            "iat": int(now.timestamp()), "exp": int((now + timedelta(seconds=seconds)).timestamp()),
+        }  # fmt: skip
+        expires = now + timedelta(seconds=seconds)
+        inner = (
+            f"<WebIdentityToken>{self.signed(claims)}</WebIdentityToken>"
+            f"<Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration>"
+        )
+        return _xml("GetWebIdentityToken", inner)
+
     # Google's STS, and service account credentials
 
     def _exchanged(self, form: Form) -> Answer:
@@ -123,8 +155,8 @@ class TokenEndpoints:
             return 400, JSON, json.dumps({"error": "invalid_grant", "error_description": "AWS does not know it"})
         return self._issue("federated", {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"})
 
-    def _is_signed(self, subject: Mapping[str, Any], headers: Form) -> bool:
-        """Whether the request is signed with the key that is allowed, as AWS would find when it is sent on."""
+    def _is_signed(self, subject: Mapping[str, Any], headers: Form, body: str = "") -> bool:
+        """Whether the request is signed with the key that is allowed, as AWS finds, when it is sent on too."""
         auth, awsrequest = import_module("botocore.auth"), import_module("botocore.awsrequest")
         credentials = import_module("botocore.credentials").Credentials(self.aws_key_id, ROLE_SECRET)
         given = dict(part.split("=", 1) for part in headers["authorization"].partition(" ")[2].split(", "))
@@ -132,7 +164,7 @@ class TokenEndpoints:
         covered = {
             name: headers.get(name, urlsplit(subject["url"]).netloc) for name in given["SignedHeaders"].split(";")
         }
-        request = awsrequest.AWSRequest(subject["method"], subject["url"], covered)
+        request = awsrequest.AWSRequest(subject["method"], subject["url"], covered, body.encode())
         request.context["timestamp"] = headers["x-amz-date"]
         signer = auth.SigV4Auth(credentials, service, region)
         expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
