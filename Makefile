@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 UV := .venv-lock/bin/uv
-SERVERS := $(patsubst %,.servers/%/.stamp,dynamodb ministack microburst engine checkov google_provider)
+SERVERS := $(patsubst %,.servers/%/.stamp,dynamodb ministack microburst engine checkov terraform_providers)
 
 # Only what is installed here is used: pyright and its Node come as wheels.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: venv
 venv: $(STAMP) ## make .venv from requirements/dev.lock
@@ -71,17 +71,21 @@ bench-aws: package-aws $(SERVERS) ## the same for AWS: units, cold starts, the r
 bench-gcp: package-gcp ## the same for Google Cloud: reads and writes, cold starts, transports
 	$(BIN)/python -m benchmarks.gcp $(ARGS)
 
+.PHONY: bench-azure-modal
+bench-azure-modal: $(STAMP) ## the same for pools on Azure and Modal: loading them, their calls, Azure's quota
+	$(BIN)/python -m benchmarks.azure_modal $(ARGS)
+
 .PHONY: wheel
 wheel: $(STAMP) ## build dist/pushpool-*.whl
 	rm -f dist/pushpool-*.whl
 	$(BIN)/python -m build --no-isolation --wheel
 
 .PHONY: package-aws
-package-aws: $(STAMP) wheel ## build dist/pushpool-aws-*.zip for Lambda (CLOUDS='aws cloud-run' for pools there)
+package-aws: $(STAMP) wheel ## build dist/pushpool-aws-*.zip for Lambda (CLOUDS='aws aci cloud-run modal' for pools there)
 	$(BIN)/python infra/aws/package.py $(or $(CLOUDS),aws)
 
 .PHONY: package-gcp
-package-gcp: $(STAMP) wheel ## build dist/pushpool-gcp-*.zip for Google Cloud (CLOUDS='gcp aws' for pools there)
+package-gcp: $(STAMP) wheel ## build dist/pushpool-gcp-*.zip for Google Cloud (CLOUDS='gcp aci aws modal' for pools there)
 	$(BIN)/python infra/gcp/archive.py $(or $(CLOUDS),gcp)
 
 .PHONY: lock
@@ -96,7 +100,7 @@ lock: $(UV) ## refresh every *.lock from pyproject.toml and *.in (ARGS=--upgrade
 	$(call pin,tests/servers/ministack.in,tests/servers/ministack.lock)
 	$(call pin,tests/servers/microburst.in,tests/servers/microburst.lock)
 	$(call pin,tests/servers/checkov.in,tests/servers/checkov.lock)
-	$(call pin,tests/servers/google_provider.in,tests/servers/google_provider.lock)
+	$(call pin,tests/servers/terraform_providers.in,tests/servers/terraform_providers.lock)
 
 .PHONY: clean
 clean: ## remove what was built and cached; .venv stays
@@ -151,7 +155,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 .servers/ministack/.stamp: tests/servers/ministack.lock tests/servers/virtual_environment.sh
 .servers/microburst/.stamp: tests/servers/microburst.lock tests/servers/virtual_environment.sh
 .servers/checkov/.stamp: tests/servers/checkov.lock tests/servers/virtual_environment.sh
-.servers/google_provider/.stamp: tests/servers/google_provider.lock tests/servers/virtual_environment.sh
+.servers/terraform_providers/.stamp: tests/servers/terraform_providers.lock tests/servers/virtual_environment.sh
 
 $(UV): $(STAMP)
 	$(BIN)/python -m venv .venv-lock

@@ -42,7 +42,8 @@ class SecretsManager:
 def _translated(failure: Failure, secret_id: str) -> Misconfigured | Unreachable:
     if failure.code == "ResourceNotFoundException":
         return Misconfigured(
-            f"secret {secret_id} is not there: `aws secretsmanager create-secret --name {secret_id}` makes it"
+            f"secret {secret_id} is not there, or has no value: `aws secretsmanager create-secret --name {secret_id}` "
+            f"makes it, `aws secretsmanager put-secret-value --secret-id {secret_id}` gives it one"
         )
     match failure.trouble:
         case Trouble.THROTTLED | Trouble.NOT_SENT | Trouble.NO_ANSWER:

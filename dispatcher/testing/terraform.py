@@ -1,8 +1,9 @@
-"""Terraform on a copy of the project's modules, with the real AWS provider, and with Google's or its stand-in.
+"""Terraform on a copy of the project's modules, with the real AWS provider, and with the others' or their stand-ins.
 
 A provider is taken from a filesystem mirror: the one that PUSHPOOL_TERRAFORM_PROVIDERS names, or where a machine's
-packages put one. Where there is none of AWS's, `terraform init` fetches it. Google's stand-in is in a mirror that
-`make servers` makes: it knows every argument, computes nothing that only Google could, and makes nothing.
+packages put one. Where there is none of AWS's, `terraform init` fetches it. The stand-ins for Google's and Azure's are
+in a mirror that `make servers` makes: they know every argument, compute nothing that only the cloud could, and make
+nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,25 @@ from dispatcher.testing.servers.processes import Missing, installed
 MODULES = Path(__file__).parents[2] / "terraform"
 EXAMPLE = "examples/aws"
 GOOGLE_EXAMPLE = "examples/gcp"
+AZURE_MODULE = "modules/azure-aci-pool"
+AWS_TO_OTHERS = "examples/aws-azure-modal"
+GOOGLE_TO_OTHERS = "examples/gcp-azure-modal"
 ACROSS = "examples/across"
+
+_PROVIDERS = {
+    EXAMPLE: ("aws",),
+    GOOGLE_EXAMPLE: ("google", "random"),
+    AZURE_MODULE: ("azurerm",),
+    GOOGLE_TO_OTHERS: ("azurerm", "google", "random"),
+    ACROSS: ("aws", "azurerm", "google", "random"),
+}
 
 # Terraform's own places for a mirror (CLI Configuration, "Implied Local Mirror Directories"), and what images use.
 _MIRRORS = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins")
 _FURTHER_MIRRORS = ("/usr/share/terraform/plugins", "/opt/*")
 
-_MIRRORED = "  filesystem_mirror {\n    path = %s\n  }\n"
-_DIRECT = '  direct {\n    exclude = ["hashicorp/google", "hashicorp/random"]\n  }\n'
+_MIRRORED = "  filesystem_mirror {\n    path = %s\n    include = [%s]\n  }\n"
+_DIRECT = "  direct {\n    include = [%s]\n  }\n"
 
 
 class TerraformFailed(Exception):
@@ -62,35 +74,15 @@ class Terraform:
         return json.loads(self(where, "show", "-json", "tests.tfplan", environment=environment))
 
 
-def terraform(folder: Path) -> Terraform:
-    """With the AWS example initialised. :raises Missing: Terraform or the provider is not to be had here."""
-    return _initialised(folder, EXAMPLE, [_mirror("aws")])
-
-
-def google_terraform(folder: Path, *, stand_in: bool = False) -> Terraform:
-    """With Google's example initialised: on the real providers where a mirror has them, unless stand-ins are asked for.
-
-    :raises Missing: Terraform or a provider is not to be had here.
-    """
-    return _initialised(folder, GOOGLE_EXAMPLE, [_google_mirror(stand_in=stand_in)])
-
-
-def terraform_across_clouds(folder: Path, configuration: str) -> Terraform:
-    """With a configuration that uses both clouds' modules initialised, in the folder ACROSS.
-
-    :raises Missing: Terraform or a provider is not to be had here.
-    """
-    return _initialised(folder, ACROSS, [_mirror("aws"), _google_mirror()], configuration)
-
-
-def _google_mirror(*, stand_in: bool = False) -> Path:
-    real = _mirror("google") if not stand_in and _mirror("google") == _mirror("random") else None
-    return real or installed("google_provider", file="mirror") / "mirror"
-
-
-def _initialised(
-    folder: Path, example: str, mirrors: Sequence[Path | None], configuration: str | None = None
+def terraform(
+    folder: Path, where: str = EXAMPLE, *, stand_in: bool = False, configuration: str | None = None
 ) -> Terraform:
+    """With an example or a module initialised: on the real providers where a mirror has them, or, if asked, never.
+
+    A configuration makes an example of that name.
+
+    :raises Missing: Terraform or a provider is not to be had here.
+    """
     if shutil.which("terraform") is None:
         raise Missing("terraform is not on PATH: install 1.11 or later of its first major version")
     if not MODULES.is_dir():
@@ -98,25 +90,34 @@ def _initialised(
     copy = folder / "terraform"
     shutil.copytree(MODULES, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", ".terraform.lock.hcl"))
     if configuration is not None:
-        (copy / example).mkdir()
-        (copy / example / "main.tf").write_text(configuration, encoding="utf-8")
-    made = Terraform(copy, _environment(folder, mirrors))
+        (copy / where).mkdir()
+        (copy / where / "main.tf").write_text(configuration, encoding="utf-8")
+    sources = {provider: _source(provider, stand_in=stand_in) for provider in _PROVIDERS[where]}
+    made = Terraform(copy, _environment(folder, sources))
     try:
-        made.init(example)
+        made.init(where)
     except TerraformFailed as exc:
         way_out = "name a filesystem mirror that has it in PUSHPOOL_TERRAFORM_PROVIDERS"
-        raise Missing(f"the provider of {example} could not be fetched; {way_out}\n{exc}") from exc
+        raise Missing(f"a provider of {where} could not be fetched; {way_out}\n{exc}") from exc
     return made
 
 
-def _environment(folder: Path, mirrors: Sequence[Path | None]) -> dict[str, str]:
+def _source(provider: str, *, stand_in: bool) -> Path | None:
+    """The mirror that has it; None: Terraform fetches it."""
+    if provider == "aws":
+        return _mirror(provider)
+    real = None if stand_in else _mirror(provider)
+    return real or installed("terraform_providers", file="mirror") / "mirror"
+
+
+def _environment(folder: Path, sources: Mapping[str, Path | None]) -> dict[str, str]:
     """Nothing of the shell's that would lead to an account, or change what Terraform does."""
-    foreign = ("AWS_", "TF_", "PUSHPOOL_", "GOOGLE_", "CLOUDSDK_")
+    foreign = ("AWS_", "ARM_", "TF_", "PUSHPOOL_", "GOOGLE_", "CLOUDSDK_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     configuration = folder / "terraform.tfrc"
     # Without a `direct` block a provider that the mirror lacks fails at once.
-    sources = [_MIRRORED % json.dumps(str(mirror)) if mirror else _DIRECT for mirror in dict.fromkeys(mirrors)]
-    configuration.write_text(f"provider_installation {{\n{''.join(sources)}}}\n", encoding="utf-8")
+    blocks = [_installation(provider, mirror) for provider, mirror in sources.items()]
+    configuration.write_text(f"provider_installation {{\n{''.join(blocks)}}}\n", encoding="utf-8")
     secrets = folder / "secrets"
     secrets.mkdir()
     return {
@@ -129,8 +130,13 @@ def _environment(folder: Path, mirrors: Sequence[Path | None]) -> dict[str, str]
     }
 
 
+def _installation(provider: str, mirror: Path | None) -> str:
+    name = json.dumps(f"hashicorp/{provider}")
+    return _MIRRORED % (json.dumps(str(mirror)), name) if mirror else _DIRECT % name
+
+
 def _mirror(provider: str) -> Path | None:
-    """The one that is named is believed to have AWS's; Google's it may have."""
+    """The one that is named is believed to have AWS's; the others' it may have."""
     pattern = f"*/hashicorp/{provider}/**/terraform-provider-{provider}*"
     given = os.environ.get("PUSHPOOL_TERRAFORM_PROVIDERS")
     named = Path(given).expanduser().absolute() if given else None

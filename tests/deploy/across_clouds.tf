@@ -3,6 +3,7 @@ module "on_aws" {
   source             = "../../modules/aws-dispatcher"
   package            = "../../modules/aws-dispatcher/tests/packages/pushpool-aws-python3.11-x86_64.zip"
   google_credentials = module.cloud_run.google_credentials
+  azure_identity     = module.aci.azure_identity
 }
 
 module "cloud_run" {
@@ -14,11 +15,12 @@ module "cloud_run" {
 }
 
 module "on_google" {
-  source       = "../../modules/gcp-dispatcher"
-  project      = "my-project"
-  region       = "europe-west1"
-  package      = "../../modules/gcp-dispatcher/tests/packages/pushpool-gcp-python3.11.zip"
-  aws_role_arn = module.ecs.google_dispatcher_role_arn
+  source         = "../../modules/gcp-dispatcher"
+  project        = "my-project"
+  region         = "europe-west1"
+  package        = "../../modules/gcp-dispatcher/tests/packages/pushpool-gcp-python3.11.zip"
+  aws_role_arn   = module.ecs.google_dispatcher_role_arn
+  azure_identity = module.aci.azure_identity
 }
 
 module "ecs" {
@@ -26,4 +28,19 @@ module "ecs" {
   pool              = "fargate"
   google_dispatcher = { unique_id = module.on_google.dispatch_unique_id }
   network           = { subnet_ids = ["subnet-0a1b2c3d4e5f60718"] }
+}
+
+module "aci" {
+  source            = "../../modules/azure-aci-pool"
+  pool              = "aci"
+  region            = "westeurope"
+  aws_dispatcher    = { issuer = "https://a1b2.tokens.sts.global.api.aws", role_arn = module.on_aws.dispatch_role_arn }
+  google_dispatcher = { unique_id = module.on_google.dispatch_unique_id }
+}
+
+module "further_aci" {
+  source                  = "../../modules/azure-aci-pool"
+  pool                    = "further"
+  region                  = "eastus2"
+  dispatcher_principal_id = module.aci.dispatcher_principal_id
 }

@@ -13,7 +13,15 @@ import pytest
 
 from dispatcher.testing.servers.ministack import client_environment, ministack
 from dispatcher.testing.servers.processes import Missing
-from dispatcher.testing.terraform import Terraform, google_terraform, terraform, terraform_across_clouds
+from dispatcher.testing.terraform import (
+    ACROSS,
+    AZURE_MODULE,
+    EXAMPLE,
+    GOOGLE_EXAMPLE,
+    GOOGLE_TO_OTHERS,
+    Terraform,
+    terraform,
+)
 
 # Answers as the real handlers do where they have nothing to do.
 _HANDLERS = """
@@ -27,37 +35,46 @@ def events(event, context):
 
 
 @pytest.fixture(scope="session", name="terraform")
-def made_terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    try:
-        return terraform(tmp_path_factory.mktemp("terraform"))
-    except Missing as exc:
-        _do_without(exc)
+def on_aws(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    return _terraform(tmp_path_factory.mktemp("terraform"))
 
 
 @pytest.fixture(scope="session")
 def google(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """With Google's own provider, where a mirror has it, or with its stand-in: for what makes nothing."""
-    try:
-        return google_terraform(tmp_path_factory.mktemp("google"))
-    except Missing as exc:
-        _do_without(exc)
+    return _terraform(tmp_path_factory.mktemp("google"), GOOGLE_EXAMPLE)
 
 
 @pytest.fixture(scope="session")
 def google_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """With the stand-in, on which what is applied is in the state alone."""
-    try:
-        return google_terraform(tmp_path_factory.mktemp("stand_in"), stand_in=True)
-    except Missing as exc:
-        _do_without(exc)
+    return _terraform(tmp_path_factory.mktemp("stand_in"), GOOGLE_EXAMPLE, stand_in=True)
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """With Azure's own provider, where a mirror has it, or with its stand-in: for what makes nothing."""
+    return _terraform(tmp_path_factory.mktemp("azure"), AZURE_MODULE)
+
+
+@pytest.fixture(scope="session")
+def google_to_others(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """With the stand-ins for Google's and Azure's providers."""
+    return _terraform(tmp_path_factory.mktemp("to_others"), GOOGLE_TO_OTHERS, stand_in=True)
 
 
 @pytest.fixture(scope="session")
 def across_clouds(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    """With the providers of both clouds, and across_clouds.tf."""
+    """With the providers of all clouds, and across_clouds.tf."""
     configuration = Path(__file__).with_name("across_clouds.tf").read_text(encoding="utf-8")
+    return _terraform(tmp_path_factory.mktemp("across"), ACROSS, configuration=configuration)
+
+
+def _terraform(
+    folder: Path, where: str = EXAMPLE, *, stand_in: bool = False, configuration: str | None = None
+) -> Terraform:
     try:
-        return terraform_across_clouds(tmp_path_factory.mktemp("across"), configuration)
+        return terraform(folder, where, stand_in=stand_in, configuration=configuration)
     except Missing as exc:
         _do_without(exc)
 

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.testing.terraform import EXAMPLE, GOOGLE_EXAMPLE, MODULES, Terraform
+from dispatcher.testing.terraform import (
+    AWS_TO_OTHERS,
+    AZURE_MODULE,
+    EXAMPLE,
+    GOOGLE_EXAMPLE,
+    GOOGLE_TO_OTHERS,
+    MODULES,
+    Terraform,
+)
 
 AWS_MODULES = ["modules/aws-dispatcher", "modules/aws-ecs-pool"]
 GOOGLE_MODULES = ["modules/gcp-dispatcher", "modules/gcp-cloud-run-pool"]
-DOCUMENTED = [*AWS_MODULES, EXAMPLE, *GOOGLE_MODULES, GOOGLE_EXAMPLE]
+ALL_MODULES = [*AWS_MODULES, *GOOGLE_MODULES, AZURE_MODULE]
+EXAMPLES = [EXAMPLE, GOOGLE_EXAMPLE, AWS_TO_OTHERS, GOOGLE_TO_OTHERS]
+DOCUMENTED = [*ALL_MODULES, *EXAMPLES]
 
 
 def test_every_file_is_formatted(terraform: Terraform) -> None:
@@ -44,6 +54,10 @@ def test_the_modules_for_google_cloud_pass_their_own_tests(module: str, google: 
     _pass_their_own_tests(module, google)
 
 
+def test_the_module_for_azure_passes_its_own_tests(azure: Terraform) -> None:
+    _pass_their_own_tests(AZURE_MODULE, azure)
+
+
 def _pass_their_own_tests(module: str, terraform: Terraform) -> None:
     terraform.init(module)
 
@@ -52,7 +66,7 @@ def _pass_their_own_tests(module: str, terraform: Terraform) -> None:
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", said)
 
 
-@pytest.mark.parametrize("folder", [*AWS_MODULES, *GOOGLE_MODULES])
+@pytest.mark.parametrize("folder", ALL_MODULES)
 def test_a_module_configures_no_provider(folder: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in (MODULES / folder).glob("*.tf")]
 
@@ -94,7 +108,7 @@ def test_every_variable_is_typed_and_described_and_every_output_described() -> N
     assert typed == {name for name, block in blocks.items() if block.startswith("variable")}
 
 
-@pytest.mark.parametrize("folder", [EXAMPLE, GOOGLE_EXAMPLE])
+@pytest.mark.parametrize("folder", EXAMPLES)
 def test_the_settings_that_ship_name_inputs_of_the_example_alone(folder: str) -> None:
     example = (MODULES / folder / "terraform.tfvars.example").read_text(encoding="utf-8")
     named = set(re.findall(r"^(?:# )?(\w+) += ", example, re.MULTILINE))

@@ -46,6 +46,22 @@ locals {
   })
 }
 
+locals {
+  # Not with the functions above: the roles, which are made of those, must not wait for what lets one of them in.
+  clouds = merge(
+    var.google_credentials == null ? {} : { PUSHPOOL_GOOGLE_CREDENTIALS = var.google_credentials },
+    var.azure_identity == null ? {} : {
+      PUSHPOOL_AZURE_TENANT_ID  = var.azure_identity.tenant_id
+      PUSHPOOL_AZURE_CLIENT_ID  = var.azure_identity.client_id
+      PUSHPOOL_AZURE_FEDERATION = "aws"
+    },
+    var.aci_creates == null ? {} : {
+      PUSHPOOL_ACI_CREATES_PER_HOUR         = tostring(var.aci_creates.per_hour)
+      PUSHPOOL_ACI_CREATES_PER_FIVE_MINUTES = tostring(var.aci_creates.per_five_minutes)
+    },
+  )
+}
+
 resource "aws_cloudwatch_log_group" "function" {
   for_each = local.functions
 
@@ -74,7 +90,7 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = merge(
       local.environment,
-      each.key == "dispatch" && var.google_credentials != null ? { PUSHPOOL_GOOGLE_CREDENTIALS = var.google_credentials } : {},
+      each.key == "dispatch" ? local.clouds : {},
     )
   }
 

@@ -38,6 +38,11 @@ output "token_keys_secret_name" {
   value       = local.token_keys
 }
 
+output "modal_token_secret_name" {
+  description = "Name of the secret with the token for Modal. Null without make_modal_token."
+  value       = one(aws_secretsmanager_secret.modal_token[*].name)
+}
+
 output "job_secret_prefix" {
   description = "A job's secret NAME is the secret of this prefix and NAME in Secrets Manager."
   value       = "${var.name}/secrets/"

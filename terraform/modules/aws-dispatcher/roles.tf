@@ -55,6 +55,25 @@ locals {
       Action   = ["secretsmanager:GetSecretValue"]
       Resource = ["arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.name}/secrets/*"]
     }]
+    modal_token = [for secret in aws_secretsmanager_secret.modal_token : {
+      Sid      = "ModalToken"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = [secret.arn]
+    }]
+    # It cannot be limited to a resource, but to whom the token is for. Without an audience STS refuses the call, so that
+    # ForAllValues is never asked about none (IAM User Guide, "Controlling access with IAM policies").
+    azure_tokens = [for audience in var.azure_identity == null ? [] : ["api://AzureADTokenExchange"] : {
+      Sid      = "TokensForAzure"
+      Effect   = "Allow"
+      Action   = ["sts:GetWebIdentityToken"]
+      Resource = ["*"]
+      Condition = {
+        "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = [audience] }
+        NumericLessThanEquals       = { "sts:DurationSeconds" = "300" }
+        StringEquals                = { "sts:SigningAlgorithm" = "RS256" }
+      }
+    }]
     key = [for arn in compact([var.kms_key_arn]) : {
       Sid      = "Key"
       Effect   = "Allow"
@@ -65,7 +84,7 @@ locals {
 
   rights = {
     api      = concat(local.statements.table, local.statements.wake, local.statements.token_keys, local.statements.key)
-    dispatch = concat(local.statements.table, local.statements.wake, local.statements.woken, local.statements.dead_letters, local.statements.token_keys, local.statements.job_secrets, local.statements.key)
+    dispatch = concat(local.statements.table, local.statements.wake, local.statements.woken, local.statements.dead_letters, local.statements.token_keys, local.statements.job_secrets, local.statements.modal_token, local.statements.azure_tokens, local.statements.key)
     events   = concat(local.statements.table, local.statements.wake, local.statements.dead_letters, local.statements.key)
   }
 }

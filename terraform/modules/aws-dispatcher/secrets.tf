@@ -45,3 +45,20 @@ resource "aws_secretsmanager_secret_version" "token_keys" {
   secret_string_wo         = var.token_keys != null ? var.token_keys : join(",", concat(local.new_token_keys, local.kept_token_keys))
   secret_string_wo_version = var.token_keys_version
 }
+
+resource "aws_secretsmanager_secret" "modal_token" {
+  count = var.make_modal_token ? 1 : 0
+
+  name                    = "${var.name}/modal-token"
+  description             = "Token with which pushpool calls Modal."
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.secret_recovery_days
+}
+
+resource "aws_secretsmanager_secret_version" "modal_token" {
+  count = var.make_modal_token && var.modal_token_version > 0 ? 1 : 0
+
+  secret_id                = aws_secretsmanager_secret.modal_token[0].id
+  secret_string_wo         = jsonencode(var.modal_token)
+  secret_string_wo_version = var.modal_token_version
+}

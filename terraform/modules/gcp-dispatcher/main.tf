@@ -65,9 +65,24 @@ locals {
   # Not with the functions above: the accounts, which are made of those, must not wait for a role that lets one of them in.
   environments = {
     api      = {}
-    dispatch = merge(local.senders.dispatch, var.aws_role_arn == null ? {} : { PUSHPOOL_AWS_ROLE_ARN = var.aws_role_arn, PUSHPOOL_AWS_AUDIENCE = var.aws_audience })
+    dispatch = merge(local.senders.dispatch, local.clouds)
     events   = local.senders.events
   }
+}
+
+locals {
+  clouds = merge(
+    var.aws_role_arn == null ? {} : { PUSHPOOL_AWS_ROLE_ARN = var.aws_role_arn, PUSHPOOL_AWS_AUDIENCE = var.aws_audience },
+    var.azure_identity == null ? {} : {
+      PUSHPOOL_AZURE_TENANT_ID  = var.azure_identity.tenant_id
+      PUSHPOOL_AZURE_CLIENT_ID  = var.azure_identity.client_id
+      PUSHPOOL_AZURE_FEDERATION = "google"
+    },
+    var.aci_creates == null ? {} : {
+      PUSHPOOL_ACI_CREATES_PER_HOUR         = tostring(var.aci_creates.per_hour)
+      PUSHPOOL_ACI_CREATES_PER_FIVE_MINUTES = tostring(var.aci_creates.per_five_minutes)
+    },
+  )
 }
 
 resource "google_project_service" "this" {
@@ -138,6 +153,7 @@ resource "google_cloudfunctions2_function" "this" {
     google_project_iam_member.build,
     google_project_iam_member.job_secrets,
     google_project_iam_member.store,
+    google_secret_manager_secret_iam_member.modal_token,
     google_secret_manager_secret_iam_member.token_keys,
     google_service_account_iam_member.act_as,
   ]

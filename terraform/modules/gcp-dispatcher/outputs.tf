@@ -48,6 +48,11 @@ output "token_keys_secret_name" {
   value       = local.token_keys
 }
 
+output "modal_token_secret_name" {
+  description = "Name of the secret with the token for Modal. Null without make_modal_token."
+  value       = one(google_secret_manager_secret.modal_token[*].secret_id)
+}
+
 output "job_secret_prefix" {
   description = "A job's secret NAME is the secret of this prefix and NAME in Secret Manager."
   value       = local.job_secret_prefix

@@ -114,6 +114,15 @@ resource "google_secret_manager_secret_iam_member" "token_keys" {
   depends_on = [google_secret_manager_secret.token_keys]
 }
 
+resource "google_secret_manager_secret_iam_member" "modal_token" {
+  count = var.make_modal_token ? 1 : 0
+
+  project   = var.project
+  secret_id = google_secret_manager_secret.modal_token[0].secret_id
+  role      = google_project_iam_custom_role.this["secrets"].name
+  member    = google_service_account.function["dispatch"].member
+}
+
 # Secret Manager documentation, "Manage access with IAM Conditions": a version's name begins with its secret's, in which
 # the project is its number.
 resource "google_project_iam_member" "job_secrets" {

@@ -1,5 +1,6 @@
 locals {
   token_keys        = "${var.name}-token-keys"
+  modal_token       = "${var.name}-modal-token"
   job_secret_prefix = "${var.name}-secrets-"
 }
 
@@ -60,6 +61,44 @@ resource "google_secret_manager_secret_version" "token_keys" {
   secret_data_wo_version = var.token_keys_version
 
   # A version cannot be changed: the new one is there, made of the old one, before that is destroyed.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "google_secret_manager_secret" "modal_token" {
+  count = var.make_modal_token ? 1 : 0
+
+  project   = var.project
+  secret_id = local.modal_token
+  labels    = var.labels
+
+  replication {
+    user_managed {
+      replicas {
+        location = var.region
+
+        dynamic "customer_managed_encryption" {
+          for_each = compact([var.kms_key])
+
+          content {
+            kms_key_name = customer_managed_encryption.value
+          }
+        }
+      }
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_secret_manager_secret_version" "modal_token" {
+  count = var.make_modal_token && var.modal_token_version > 0 ? 1 : 0
+
+  secret                 = google_secret_manager_secret.modal_token[0].id
+  secret_data_wo         = jsonencode(var.modal_token)
+  secret_data_wo_version = var.modal_token_version
+
   lifecycle {
     create_before_destroy = true
   }

@@ -237,6 +237,37 @@ variable "aws_audience" {
   }
 }
 
+variable "azure_identity" {
+  description = "As whom dispatch acts in Azure, for pools of Azure Container Instances: the output azure_identity of azure-aci-pool, which holds no secret. The package must be built with CLOUDS='gcp aci'. Null: none."
+  type = object({
+    tenant_id = string
+    client_id = string
+  })
+  default = null
+
+  validation {
+    condition     = var.azure_identity == null || try(alltrue([for id in values(var.azure_identity) : can(regex("^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", id))]), false)
+    error_message = "azure_identity.tenant_id and azure_identity.client_id must be UUIDs."
+  }
+}
+
+variable "aci_creates" {
+  description = <<-EOT
+    How many container groups Azure lets a subscription make in a region, where it has raised its quota. Null: 300 in an hour and 100 in five minutes.
+    `per_hour`; `per_five_minutes`.
+  EOT
+  type = object({
+    per_hour         = number
+    per_five_minutes = number
+  })
+  default = null
+
+  validation {
+    condition     = var.aci_creates == null || try(alltrue([for count in values(var.aci_creates) : count >= 1 && count <= 1000000 && floor(count) == count]), false)
+    error_message = "aci_creates.per_hour and aci_creates.per_five_minutes must be whole numbers from 1 to 1000000."
+  }
+}
+
 variable "make_token_keys" {
   description = "Whether the module makes the secret <name>-token-keys, with the keys that sign run tokens. False: it is there already, in the form of token_keys."
   type        = bool
@@ -266,6 +297,54 @@ variable "token_keys_version" {
   validation {
     condition     = var.token_keys_version >= 1 && floor(var.token_keys_version) == var.token_keys_version
     error_message = "token_keys_version must be a whole number from 1."
+  }
+}
+
+variable "make_modal_token" {
+  description = "Whether the module makes the secret <name>-modal-token, for pools on Modal, which dispatch alone may read."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "modal_token" {
+  description = <<-EOT
+    Token with which dispatch calls Modal, which `modal token new` makes. Written when modal_token_version changes; never in a state or plan.
+    `token_id`; `token_secret`.
+  EOT
+  type = object({
+    token_id     = string
+    token_secret = string
+  })
+  default   = null
+  sensitive = true
+  ephemeral = true
+
+  validation {
+    condition     = var.modal_token == null || try(can(regex("^ak-[A-Za-z0-9]+$", var.modal_token.token_id)) && can(regex("^as-[A-Za-z0-9]+$", var.modal_token.token_secret)), false)
+    error_message = "modal_token.token_id must begin with ak-, and modal_token.token_secret with as-."
+  }
+
+  validation {
+    condition     = var.modal_token_version == 0 || var.modal_token != null
+    error_message = "modal_token must be given where modal_token_version is 1 or more."
+  }
+}
+
+variable "modal_token_version" {
+  description = "Counts up from 1: another number writes modal_token anew. 0: the module makes the secret without a value, which somebody else puts in."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.modal_token_version >= 0 && floor(var.modal_token_version) == var.modal_token_version
+    error_message = "modal_token_version must be a whole number from 0."
+  }
+
+  validation {
+    condition     = var.modal_token_version == 0 || var.make_modal_token
+    error_message = "modal_token_version must be 0 without make_modal_token."
   }
 }
 

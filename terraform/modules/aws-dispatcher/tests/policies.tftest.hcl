@@ -108,6 +108,61 @@ run "roles_reach_what_they_need_and_nothing_else" {
   }
 }
 
+run "dispatch_alone_may_have_itself_signed_for_to_azure_and_read_the_token_for_modal" {
+  command = plan
+
+  variables {
+    azure_identity   = { tenant_id = "33333333-0000-4000-8000-000000000000", client_id = "22222222-0000-4000-8000-000000000000" }
+    make_modal_token = true
+  }
+
+  override_resource {
+    target          = aws_secretsmanager_secret.modal_token
+    override_during = plan
+    values          = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:pushpool/modal-token-a1B2c3" }
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.function["dispatch"].policy).Statement : statement if statement.Sid == "TokensForAzure"] == [{
+      Sid      = "TokensForAzure"
+      Effect   = "Allow"
+      Action   = ["sts:GetWebIdentityToken"]
+      Resource = ["*"]
+      Condition = {
+        "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = ["api://AzureADTokenExchange"] }
+        NumericLessThanEquals       = { "sts:DurationSeconds" = "300" }
+        StringEquals                = { "sts:SigningAlgorithm" = "RS256" }
+      }
+    }]
+    error_message = "The tokens must be for Azure alone, and short."
+  }
+
+  assert {
+    condition     = !anytrue([for key in ["api", "events"] : strcontains(aws_iam_role_policy.function[key].policy, "sts:")])
+    error_message = "No other function may be signed for."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.function["dispatch"].policy).Statement : jsonencode([statement.Action, statement.Resource]) if statement.Sid == "ModalToken"] == [jsonencode([["secretsmanager:GetSecretValue"], [aws_secretsmanager_secret.modal_token[0].arn]])]
+    error_message = "Dispatch must be able to read this one secret."
+  }
+
+  assert {
+    condition     = !anytrue([for key in ["api", "events"] : strcontains(aws_iam_role_policy.function[key].policy, "modal-token")])
+    error_message = "No other function may read it."
+  }
+
+  assert {
+    condition     = !startswith(aws_secretsmanager_secret.modal_token[0].name, output.job_secret_prefix)
+    error_message = "No job must be able to name it."
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret_version.modal_token) == 0
+    error_message = "Its value must be somebody else's to put in, as long as no version of it is given."
+  }
+}
+
 run "a_key_of_ones_own_is_admitted_to_all" {
   command = plan
 

@@ -87,6 +87,10 @@ run "what_is_set_is_what_is_made" {
     cluster_arns = ["arn:aws:ecs:eu-central-1:123456789012:cluster/jobs"]
     kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"
     alarms       = { topic_arns = ["arn:aws:sns:eu-central-1:123456789012:ops"] }
+
+    make_modal_token    = true
+    modal_token         = { token_id = "ak-a1B2", token_secret = "as-c3D4" }
+    modal_token_version = 2
   }
 
   assert {
@@ -142,22 +146,45 @@ run "what_is_set_is_what_is_made" {
     condition     = aws_cloudwatch_metric_alarm.this["no-tick"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["no-tick"].evaluation_periods * aws_cloudwatch_metric_alarm.this["no-tick"].period == 300
     error_message = "Five minutes without a tick must be an alarm, also when nothing is reported."
   }
+
+  assert {
+    condition     = [aws_secretsmanager_secret.modal_token[0].name, aws_secretsmanager_secret.modal_token[0].kms_key_id, aws_secretsmanager_secret.modal_token[0].recovery_window_in_days] == ["pushpool/modal-token", var.kms_key_arn, 7] && output.modal_token_secret_name == "pushpool/modal-token"
+    error_message = "The secret must have the name that dispatch reads, and be kept as the token keys are."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_version.modal_token[0].secret_string_wo_version == 2 && aws_secretsmanager_secret_version.modal_token[0].secret_string == null
+    error_message = "The value must be written, and never be in a plan."
+  }
 }
 
-run "only_dispatch_is_told_of_google_cloud" {
+run "only_dispatch_is_told_of_other_clouds" {
   command = plan
 
   variables {
+    azure_identity     = { tenant_id = "33333333-0000-4000-8000-000000000000", client_id = "22222222-0000-4000-8000-000000000000" }
+    aci_creates        = { per_hour = 3000, per_five_minutes = 500 }
     google_credentials = jsonencode({ type = "external_account" })
   }
 
   assert {
-    condition     = { for key, function in aws_lambda_function.this : key => lookup(function.environment[0].variables, "PUSHPOOL_GOOGLE_CREDENTIALS", "") } == { api = "", dispatch = var.google_credentials, events = "" }
-    error_message = "Dispatch, and it alone, must have the configuration."
+    condition = { for key, function in aws_lambda_function.this : key => { for name, value in function.environment[0].variables : name => value if can(regex("^PUSHPOOL_(ACI|AZURE|GOOGLE)_", name)) } } == {
+      api = {}
+      dispatch = {
+        PUSHPOOL_ACI_CREATES_PER_FIVE_MINUTES = "500"
+        PUSHPOOL_ACI_CREATES_PER_HOUR         = "3000"
+        PUSHPOOL_AZURE_CLIENT_ID              = "22222222-0000-4000-8000-000000000000"
+        PUSHPOOL_AZURE_FEDERATION             = "aws"
+        PUSHPOOL_AZURE_TENANT_ID              = "33333333-0000-4000-8000-000000000000"
+        PUSHPOOL_GOOGLE_CREDENTIALS           = var.google_credentials
+      }
+      events = {}
+    }
+    error_message = "Dispatch, and it alone, must know as whom it acts there."
   }
 }
 
-run "alarms_can_be_left_out" {
+run "what_is_not_asked_for_is_not_made" {
   command = plan
 
   variables {
@@ -165,7 +192,7 @@ run "alarms_can_be_left_out" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.this) == 0
-    error_message = "No alarm must be made."
+    condition     = length(aws_cloudwatch_metric_alarm.this) + length(aws_secretsmanager_secret.modal_token) == 0 && output.modal_token_secret_name == null
+    error_message = "No alarm and no secret must be made."
   }
 }

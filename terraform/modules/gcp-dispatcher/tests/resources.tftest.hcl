@@ -153,7 +153,13 @@ run "what_is_set_is_what_is_made" {
     kms_key         = "projects/my-project/locations/europe-west1/keyRings/pushpool/cryptoKeys/pushpool"
     alerts          = { notification_channels = ["projects/my-project/notificationChannels/1"] }
     aws_role_arn    = "arn:aws:iam::123456789012:role/pushpool-fargate-dispatch-eu-central-1"
+    azure_identity  = { tenant_id = "33333333-0000-4000-8000-000000000000", client_id = "22222222-0000-4000-8000-000000000000" }
+    aci_creates     = { per_hour = 3000, per_five_minutes = 500 }
     database        = { name = "(default)", location = "eur3", point_in_time_recovery = false, deletion_protection = false }
+
+    make_modal_token    = true
+    modal_token         = { token_id = "ak-a1B2", token_secret = "as-c3D4" }
+    modal_token_version = 2
   }
 
   assert {
@@ -173,6 +179,21 @@ run "what_is_set_is_what_is_made" {
   assert {
     condition     = { for key, function in google_cloudfunctions2_function.this : key => [for name in ["ROLE_ARN", "AUDIENCE"] : lookup(function.service_config[0].environment_variables, "PUSHPOOL_AWS_${name}", "")] } == { api = ["", ""], dispatch = [var.aws_role_arn, "pushpool"], events = ["", ""] }
     error_message = "Dispatch, and it alone, must know the role in AWS."
+  }
+
+  assert {
+    condition = { for key, function in google_cloudfunctions2_function.this : key => { for name, value in function.service_config[0].environment_variables : name => value if can(regex("^PUSHPOOL_(AZURE|ACI)_", name)) } } == {
+      api = {}
+      dispatch = {
+        PUSHPOOL_ACI_CREATES_PER_FIVE_MINUTES = "500"
+        PUSHPOOL_ACI_CREATES_PER_HOUR         = "3000"
+        PUSHPOOL_AZURE_CLIENT_ID              = "22222222-0000-4000-8000-000000000000"
+        PUSHPOOL_AZURE_FEDERATION             = "google"
+        PUSHPOOL_AZURE_TENANT_ID              = "33333333-0000-4000-8000-000000000000"
+      }
+      events = {}
+    }
+    error_message = "Dispatch, and it alone, must know as whom it acts in Azure."
   }
 
   assert {
@@ -209,6 +230,16 @@ run "what_is_set_is_what_is_made" {
     condition     = google_secret_manager_secret_version.token_keys[0].secret_data == null && google_secret_manager_secret_version.token_keys[0].secret_data_wo_version == 1
     error_message = "The value must be written, and never be in a plan."
   }
+
+  assert {
+    condition     = google_secret_manager_secret.modal_token[0].secret_id == "pushpool-modal-token" && google_secret_manager_secret.modal_token[0].replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name == var.kms_key && output.modal_token_secret_name == "pushpool-modal-token"
+    error_message = "The secret must have the name that dispatch reads, and the key."
+  }
+
+  assert {
+    condition     = google_secret_manager_secret_version.modal_token[0].secret_data == null && google_secret_manager_secret_version.modal_token[0].secret_data_wo_version == 2
+    error_message = "The value must be written, and never be in a plan."
+  }
 }
 
 run "a_project_of_a_domain_has_a_bucket_too" {
@@ -240,7 +271,7 @@ run "what_is_there_already_is_left_alone" {
   }
 
   assert {
-    condition     = length(google_project_service.this) + length(google_logging_metric.this) + length(google_monitoring_alert_policy.this) + length(google_monitoring_alert_policy.no_tick) + length(google_secret_manager_secret.token_keys) == 0
+    condition     = length(google_project_service.this) + length(google_logging_metric.this) + length(google_monitoring_alert_policy.this) + length(google_monitoring_alert_policy.no_tick) + length(google_secret_manager_secret.token_keys) + length(google_secret_manager_secret.modal_token) + length(google_secret_manager_secret_iam_member.modal_token) == 0
     error_message = "No API must be turned on, and no alert or secret made."
   }
 }

@@ -133,6 +133,29 @@ run "each_account_has_what_its_calls_need_and_nothing_else" {
   }
 }
 
+run "dispatch_alone_may_read_the_token_for_modal" {
+  command = plan
+
+  variables {
+    make_modal_token = true
+  }
+
+  assert {
+    condition     = [for member in google_secret_manager_secret_iam_member.modal_token : [member.secret_id, member.role, member.member]] == [["pushpool-modal-token", "projects/my-project/roles/pushpool_secrets", google_service_account.function["dispatch"].member]]
+    error_message = "Dispatch, and it alone, must be able to read this one secret."
+  }
+
+  assert {
+    condition     = !startswith(google_secret_manager_secret.modal_token[0].secret_id, output.job_secret_prefix)
+    error_message = "No job must be able to name it."
+  }
+
+  assert {
+    condition     = length(google_secret_manager_secret_version.modal_token) == 0
+    error_message = "Its value must be somebody else's to put in, as long as no version of it is given."
+  }
+}
+
 run "an_api_behind_ones_own_door_is_not_public" {
   command = plan
 

@@ -1,7 +1,7 @@
 """A provider that knows its resources' schemas, and makes nothing: what is applied is in Terraform's state alone.
 
-Given names become the names that Google would give, so that what refers to them reads as it would. The one thing that
-it keeps is what was written into secrets, in PUSHPOOL_PROVIDER_STUB, so that it can be read again.
+Given names become the names that the cloud would give, so that what refers to them reads as it would. The one thing
+that it keeps is what was written into secrets, in PUSHPOOL_PROVIDER_STUB, so that it can be read again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import string
 from pathlib import Path
 from typing import Any
 
-from tests.servers.google_provider.protocol import message
-from tests.servers.google_provider.values import completed, emptiest, is_unknown, packed, planned, unpacked
+from tests.servers.terraform_providers.names import ambient, name_of
+from tests.servers.terraform_providers.protocol import message
+from tests.servers.terraform_providers.values import completed, emptiest, is_unknown, packed, planned, unpacked
 
-SCHEMAS = Path(__file__).with_name("schemas.json")
-NUMBER = "123456789012"
+SCHEMAS = Path(__file__).with_name("schemas")
 _NESTING = {"single": 1, "list": 2, "set": 3}
 
 
@@ -25,8 +25,9 @@ class Provider:
     """One method for each call of the protocol, of the request the response."""
 
     def __init__(self, name: str) -> None:
-        self._schemas: dict[str, Any] = json.loads(SCHEMAS.read_text(encoding="utf-8"))[name]
-        self._project = os.environ.get("GOOGLE_CLOUD_PROJECT", "project")
+        self._schemas: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+        self._ambient = ambient(name, {})
+        self._name = name
 
     def get_provider_schema(self, _: Any) -> Any:
         answer = message("GetProviderSchema.Response")(server_capabilities={"get_provider_schema_optional": True})
@@ -37,9 +38,7 @@ class Provider:
         return answer
 
     def configure_provider(self, request: Any) -> Any:
-        config = unpacked(request.config.msgpack) or {}
-        given = config.get("project")
-        self._project = given if isinstance(given, str) else self._project
+        self._ambient = ambient(self._name, unpacked(request.config.msgpack) or {})
         return message("ConfigureProvider.Response")()
 
     def upgrade_resource_state(self, request: Any) -> Any:
@@ -51,9 +50,7 @@ class Provider:
     def plan_resource_change(self, request: Any) -> Any:
         block = self._schemas["resource_schemas"][request.type_name]["block"]
         proposed = unpacked(request.proposed_new_state.msgpack)
-        plan = planned(block, proposed, unpacked(request.config.msgpack))
-        if plan and "project" in plan and is_unknown(plan["project"]):
-            plan["project"] = self._project
+        plan = self._placed(planned(block, proposed, unpacked(request.config.msgpack)))
         return message("PlanResourceChange.Response")(planned_state={"msgpack": packed(plan)})
 
     def apply_resource_change(self, request: Any) -> Any:
@@ -67,9 +64,7 @@ class Provider:
     def read_data_source(self, request: Any) -> Any:
         block = self._schemas["data_source_schemas"][request.type_name]["block"]
         config = unpacked(request.config.msgpack)
-        asked = planned(block, config, config)
-        if is_unknown(asked.get("project_id", "")) or asked.get("project_id", "") is None:
-            asked["project_id"] = self._project
+        asked = self._placed(planned(block, config, config))
         made = completed(block, asked, lambda path, kind: self._made(request.type_name, asked, path, kind))
         return message("ReadDataSource.Response")(state={"msgpack": packed(made)})
 
@@ -81,52 +76,17 @@ class Provider:
         made = completed(schemas[request.type_name]["block"], asked, lambda _, kind: emptiest(kind, text))
         return message("OpenEphemeralResource.Response")(result={"msgpack": packed(made)})
 
+    def _placed(self, value: Any) -> Any:
+        """In the project or subscription that the provider is configured for, where no other is named."""
+        if not isinstance(value, dict):
+            return value
+        unsaid = {name for name, each in value.items() if is_unknown(each)}
+        return {**value, **{name: each for name, each in self._ambient.items() if name in unsaid}}
+
     def _made(self, kind: str, known: dict[str, Any], path: str, of: Any) -> Any:
-        named = _NAMES.get((kind, path))
-        if named is None:
-            return f"{kind}/{_named(known)}" if path == "id" else emptiest(of, f"{kind}.{path}")
         known = {name: value for name, value in known.items() if not is_unknown(value)}
-        return named.format_map({"project": self._project, **known})
-
-
-# What Google makes of given names, where something refers to it.
-_ACCOUNT = "{account_id}@{project}.iam.gserviceaccount.com"
-_POOL = f"projects/{NUMBER}/locations/global/workloadIdentityPools/{{workload_identity_pool_id}}"
-_NAMES = {
-    ("google_cloudfunctions2_function", "service_config.service"): (
-        "projects/{project}/locations/{location}/services/{name}"
-    ),
-    ("google_iam_workload_identity_pool", "name"): _POOL,
-    ("google_iam_workload_identity_pool_provider", "name"): _POOL + "/providers/{workload_identity_pool_provider_id}",
-    ("google_logging_project_sink", "writer_identity"): (
-        f"serviceAccount:service-{NUMBER}@gcp-sa-logging.iam.gserviceaccount.com"
-    ),
-    ("google_project", "number"): NUMBER,
-    ("google_project_iam_custom_role", "name"): "projects/{project}/roles/{role_id}",
-    ("google_secret_manager_secret", "id"): "projects/{project}/secrets/{secret_id}",
-    ("google_secret_manager_secret", "name"): f"projects/{NUMBER}/secrets/{{secret_id}}",
-    ("google_service_account", "email"): _ACCOUNT,
-    ("google_service_account", "member"): f"serviceAccount:{_ACCOUNT}",
-    ("google_service_account", "name"): f"projects/{{project}}/serviceAccounts/{_ACCOUNT}",
-    ("google_service_account", "unique_id"): "100000000000000000001",
-}
-
-
-def _named(known: dict[str, Any]) -> str:
-    """The given arguments that say which one it is."""
-    which = (
-        "project",
-        "location",
-        "database",
-        "collection",
-        "bucket",
-        "name",
-        "secret_id",
-        "account_id",
-        "role",
-        "member",
-    )
-    return "/".join(str(known[name]) for name in which if isinstance(known.get(name), str))
+        named = name_of(kind, path, {**self._ambient, **known})
+        return emptiest(of, f"{kind}.{path}") if named is None else named
 
 
 def _schema(schema: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Serves one provider to the Terraform that started it: `python -m tests.servers.google_provider google`."""
+"""Serves one provider to the Terraform that started it: `python -m tests.servers.terraform_providers google`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from tests.servers.google_provider.protocol import message
-from tests.servers.google_provider.provider import Provider
+from tests.servers.terraform_providers.protocol import message
+from tests.servers.terraform_providers.provider import Provider
 
 grpc: Any = import_module("grpc")
 
