@@ -33,7 +33,7 @@ settings.load_profile("untimed")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest to prepare comes first: at the end a worker without work would prepare it once more."""
-    items.sort(key=lambda item: "e2e/aws" not in item.nodeid)
+    items.sort(key=lambda item: ("e2e/aws" not in item.nodeid, "e2e/test_four_clouds" not in item.nodeid))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dispatcher.testing.servers.engine import IMAGE, engine
+from dispatcher.testing.servers.engine import IMAGE, Engine, engine
 from dispatcher.testing.servers.microburst import FaultProxy, fault_proxy
 from dispatcher.testing.servers.ministack import client_environment, ministack
 from dispatcher.testing.servers.orders import order
@@ -26,8 +26,8 @@ class AwsAccount:
 
     image = IMAGE
 
-    def __init__(self, endpoint: str, proxy: FaultProxy) -> None:
-        self.endpoint, self.proxy = endpoint, proxy
+    def __init__(self, endpoint: str, proxy: FaultProxy, machine: Engine) -> None:
+        self.endpoint, self.proxy, self._engine = endpoint, proxy, machine
         self._clients: list[Any] = []
         self.environment = client_environment(endpoint)
 
@@ -95,6 +95,10 @@ class AwsAccount:
         """Each RunTask so far, as it was sent, those that were refused too."""
         return list(self._order("run-task-requests"))
 
+    def know_image_as(self, name: str) -> None:
+        """The one image there is has that name too from now on."""
+        self._engine.docker("tag", self.image, name)
+
     def reachable_from_containers(self, port: int) -> str:
         """Where a container finds what listens on that port of 127.0.0.1: there, for it has the host's network."""
         return f"http://127.0.0.1:{port}"
@@ -130,4 +134,4 @@ def aws_account(
         proxy = opened.enter_context(fault_proxy(folder, f"http://127.0.0.1:{port}"))
         whole = {"AWS_ENDPOINT_URL": proxy.endpoint, "AUTH": str(enforce_policies).lower(), **(options or {})}
         endpoint = opened.enter_context(ministack(folder, docker_host=running.docker_host, port=port, options=whole))
-        yield opened.enter_context(closing(AwsAccount(endpoint, proxy)))
+        yield opened.enter_context(closing(AwsAccount(endpoint, proxy, running)))
