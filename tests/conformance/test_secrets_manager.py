@@ -57,7 +57,7 @@ def test_a_value_that_was_changed_is_read_at_once(
 
 
 def test_one_that_is_not_there_says_how_to_give_it_a_value(prefix: str) -> None:
-    with pytest.raises(Misconfigured, match=rf"{prefix}/secrets/none is not there, or has no value: `aws secretsmanager create-secret"):
+    with pytest.raises(Misconfigured, match=rf"{prefix}/secrets/none is not there, or has no value: `aws "):
         open_secrets(prefix)("secrets/none")
 
 
