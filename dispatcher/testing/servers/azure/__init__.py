@@ -9,6 +9,8 @@
 * `resources`    groups, operations and logs as the REST API shows them
 * `routes`       the paths of that API; `door` what no client can ask for
 * `serving`      `azure(folder)`: all of it, with the test's hand on it
+* `cloud`        the hand as the infrastructure suite wants it; `resource_group` Azure's own client of it
+* `entra`        who gives tokens to those that another cloud signs for
 
 Weaker than the service: nothing takes time, there are no images but those that are told of, init containers are not
 run, networks, volumes, probes and ports are checked for their form alone, and who may do what is told by `Manner`.

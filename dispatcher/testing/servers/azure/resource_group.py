@@ -53,6 +53,10 @@ class ResourceGroup:
     def log(self, name: str, **how: Any) -> str:
         return str(self.containers.list_logs(self.name, name, "run", **how).content)
 
+    def started(self, name: str) -> int:
+        """How many containers were really started for it."""
+        return [group for group, _ in self.api.subscription.started].count(name)
+
     def delete(self, name: str) -> None:
         """It is gone when this returns."""
         self.groups.begin_delete(self.name, name).wait()
@@ -61,3 +65,13 @@ class ResourceGroup:
 def current(group: Any) -> Any:
     """What is told of its first container now."""
     return group.containers[0].instance_view.current_state
+
+
+def refused(error: Any) -> tuple[int, str]:
+    """Status and code of an HttpResponseError."""
+    return error.status_code, error.error.code
+
+
+def retry_after(error: Any) -> int:
+    """Seconds."""
+    return int(error.response.headers["Retry-After"])

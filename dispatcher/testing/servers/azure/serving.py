@@ -117,6 +117,8 @@ class AzureApi:
             found.delete()
         until = time.monotonic() + 30
         while found.name in self.groups() and time.monotonic() < until:
+            with self.subscription.changing:
+                found.looked()
             time.sleep(0.005)
 
     def log(self, group: str) -> str:
