@@ -113,6 +113,7 @@ class Admitter:
         self._room = room
         self._pace = Pace(context, infrastructure.traits.rates.get("submit", ()), waits=paced)
         self._result = Admitted()
+        self._admitted: set[str] = set()
         self._held = Held([])
         self._carried: list[str] = []
         self._more_parked = False
@@ -266,10 +267,13 @@ class Admitter:
         )  # fmt: skip
         self._set_aside(planned, catalogue, now)
         admissions = self._within_rate(self._rendered(planned.admit, catalogue, now), now)
-        for start in range(0, len(admissions), BATCH):
-            if not self._has_time() or not self._commit(admissions[start : start + BATCH], catalogue):
-                self._carried += [item.before.id for item in admissions[start + BATCH :]]
-                return
+        try:
+            for start in range(0, len(admissions), BATCH):
+                if not self._has_time() or not self._commit(admissions[start : start + BATCH], catalogue):
+                    self._carried += [item.before.id for item in admissions[start + BATCH :]]
+                    return
+        finally:
+            self._give_back(admissions, now)
 
     def _rendered(self, pairs: Iterable[Pair], catalogue: _Catalogue, now: datetime) -> list[Admission]:
         admissions = []
@@ -331,15 +335,19 @@ class Admitter:
         """As many as the cloud allows to be started now where they go; the others' turn comes when there is room."""
         if not self._pace.is_limited:
             return admissions
-        bound: dict[Target, list[Admission]] = {}
-        for item in admissions:
-            bound.setdefault(replace(item.request.target, group=""), []).append(item)
         allowed: set[str] = set()
-        for target, items in bound.items():
+        for target, items in _bound(admissions).items():
             taken = self._pace.granted(target, len(items), now)
             allowed.update(item.before.id for item in items[:taken])
         self._carried += [item.before.id for item in admissions if item.before.id not in allowed]
         return [item for item in admissions if item.before.id in allowed]
+
+    def _give_back(self, granted: list[Admission], now: datetime) -> None:
+        """Another dispatcher was faster, or time ran out: what was not admitted is not submitted."""
+        if self._pace.is_limited:
+            unused = [item for item in granted if item.before.id not in self._admitted]
+            for target, items in _bound(unused).items():
+                self._pace.give_back(target, len(items), now)
 
     def _let_refill(self) -> None:
         if (at := self._pace.let_refill(self._until)) is not None:
@@ -362,6 +370,7 @@ class Admitter:
             return self._commit_parts(batch, planned_with, exc)
         self._held.entries += [_entry(item) for item in batch]
         self._result.count += len(batch)
+        self._admitted.update(item.before.id for item in batch)
         for item in batch:
             log.info(
                 "run admitted",
@@ -390,6 +399,14 @@ class Admitter:
             if read is None or read.version != deployment.version:
                 return False
         return True
+
+
+def _bound(admissions: Iterable[Admission]) -> dict[Target, list[Admission]]:
+    """By where they go, as far as a cloud counts its calls."""
+    bound: dict[Target, list[Admission]] = {}
+    for item in admissions:
+        bound.setdefault(replace(item.request.target, group=""), []).append(item)
+    return bound
 
 
 def _parked_run(run: FlowRun, reason: str, now: datetime) -> FlowRun:

@@ -20,13 +20,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
 
 
-def spent(saved: str | None, wanted: int, limits: Sequence[Limit], now: datetime) -> tuple[int, str]:
-    """How many of `wanted` are allowed, every limit having room, and what is to be kept then."""
+def spent(saved: str | None, wanted: int, limits: Sequence[Limit], now: datetime) -> tuple[int, str | None]:
+    """How many of `wanted` are allowed, every limit having room; and what is to be kept then, if that is something new.
+
+    What is less than nothing is given back.
+    """
     at = _micros(now)
     parts = list(_parts(saved, limits))
-    left = [_left(limit, part, at) for limit, part in parts]
-    taken = max(0, min([wanted, *left]))
-    return taken, json.dumps([_taken(limit, part, taken, at) for limit, part in parts], separators=(",", ":"))
+    taken = min([wanted, *(max(0, _left(limit, part, at)) for limit, part in parts)])
+    if not taken:
+        return 0, None
+    return max(0, taken), json.dumps([_taken(limit, part, taken, at) for limit, part in parts], separators=(",", ":"))
 
 
 def room_at(saved: str | None, limits: Sequence[Limit], now: datetime) -> datetime:
@@ -50,12 +54,20 @@ def _left(limit: Limit, part: Any, at: int) -> int:
 
 def _taken(limit: Limit, part: Any, taken: int, at: int) -> Any:
     if isinstance(limit, Window):
-        grain = _grain(limit)
-        calls = dict(_counted(limit, part, at))
-        calls[at // grain * grain] = calls.get(at // grain * grain, 0) + taken
-        return {"calls": [pair for pair in sorted(calls.items()) if pair[1]]}
+        return {"calls": _noted(limit, dict(_counted(limit, part, at)), taken, at)}
     left, since = _level(limit, part, at)
-    return [max(0.0, left - taken), since]
+    return [min(float(limit.burst), max(0.0, left - taken)), since]
+
+
+def _noted(window: Window, calls: dict[int, int], taken: int, at: int) -> list[tuple[int, int]]:
+    """With those that are taken now; what is given back was taken last."""
+    start = at // _grain(window) * _grain(window)
+    calls[start] = calls.get(start, 0) + max(0, taken)
+    back = max(0, -taken)
+    for start in sorted(calls, reverse=True):
+        given = min(back, calls[start])
+        calls[start], back = calls[start] - given, back - given
+    return [pair for pair in sorted(calls.items()) if pair[1]]
 
 
 def _room(limit: Limit, part: Any, at: int) -> int:

@@ -20,7 +20,7 @@ from dispatcher.ports import OutboxEntry
 from dispatcher.runs import Target
 
 PER_PASS = 20
-LOOKED_AT = 100  # clean-ups that must wait for their cloud's rate do not hide the notices behind them
+LOOKED_AT = 100
 TRIES = {"cleanup": 50, CANCEL: 50, "notify": 10}
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
@@ -47,16 +47,26 @@ def _within_rate(context: Context, entries: list[OutboxEntry], now: datetime) ->
     allowed = [entry for entry in entries if entry.kind != "cleanup"][:PER_PASS]
     for target, cleanups in bound.items():
         wanted = min(len(cleanups), PER_PASS - len(allowed))
-        allowed += cleanups[: _allowed(context, target, wanted, now)]
+        taken, room_at = _allowed(context, target, wanted, now)
+        allowed += cleanups[:taken]
+        if taken < wanted:
+            _put_off(context, cleanups[taken:], room_at)
     return allowed
 
 
-def _allowed(context: Context, target: Target, wanted: int, now: datetime) -> int:
+def _allowed(context: Context, target: Target, wanted: int, now: datetime) -> tuple[int, datetime]:
+    """How many, and when there is room for more."""
     try:
         limits = context.infrastructure(target.type).traits.rates.get("cleanup", ())
     except AdapterUnavailable:
-        return wanted  # each of them says so
-    return granted(context.store, "cleanup", target, wanted, limits, now)[0] if limits and wanted else wanted
+        return wanted, now  # each of them says so
+    return granted(context.store, "cleanup", target, wanted, limits, now) if limits and wanted else (wanted, now)
+
+
+def _put_off(context: Context, entries: list[OutboxEntry], at: datetime) -> None:
+    """What must wait for its cloud does not stand in front of the rest; waiting is no try."""
+    for entry in entries:
+        context.store.settle_outbox(replace(entry, tries=entry.tries - 1), again_at=at)
 
 
 def _attempt(context: Context, entry: OutboxEntry) -> None:

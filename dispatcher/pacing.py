@@ -15,9 +15,13 @@ def granted(
     store: Store, call: str, target: Target, wanted: int, limits: Sequence[Limit], now: datetime
 ) -> tuple[int, datetime]:
     """How many such calls may be made now at that account and region, and if not all, when there is room again."""
-    budget = f"{target.type}/{target.account}/{target.region}/{call}"
+    budget = _budget(call, target)
     taken = store.spend(budget, wanted, limits, now)
     return taken, now if taken >= wanted else store.room_at(budget, limits, now)
+
+
+def _budget(call: str, target: Target) -> str:
+    return f"{target.type}/{target.account}/{target.region}/{call}"
 
 
 class Pace:
@@ -43,6 +47,10 @@ class Pace:
             self._refilled_at = min(room_at, self._refilled_at or room_at)
             self.spent = Spent(until=room_at, reason=_used_up(target, self._limits))
         return taken
+
+    def give_back(self, target: Target, count: int, now: datetime) -> None:
+        """What was granted there and is not submitted after all."""
+        self._context.store.spend(_budget("submit", target), -count, self._limits, now)
 
     def let_refill(self, until: datetime) -> datetime | None:
         """Wait for a spent budget if it has room before `until`; or say when a pass had better come back for it.

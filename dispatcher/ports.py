@@ -317,7 +317,10 @@ class Store(Protocol):
 
     # rates
     def spend(self, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
-        """Take up to `wanted` calls from a budget that all invocations share; every rate must have room."""
+        """Take up to `wanted` calls from a budget that all invocations share; every rate must have room.
+
+        A negative number gives back what was taken last and not used.
+        """
         ...
 
     def room_at(self, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:
@@ -482,7 +485,10 @@ class Infrastructure(Protocol):
         ...
 
     def describe_many(self, target: Target, handles: Sequence[str]) -> Mapping[str, Observation]:
-        """One observation a handle (MISSING if the cloud knows none). :raises Unreachable:"""
+        """One observation a handle (MISSING if the cloud knows none); those that got no answer are left out.
+
+        :raises Unreachable: none did.
+        """
         ...
 
     def cancel(self, target: Target, handle: str) -> None:

@@ -78,22 +78,43 @@ def _nothing_there(run: FlowRun, entry: ActiveEntry, now: datetime, bench: Bench
     attempt = run.current
     assert attempt is not None
     traits = bench.traits
-    sent = attempt.submitted_at or attempt.admitted_at + traits.submit_deadline
-    visible = sent + traits.visibility_delay
+    sent = _sent_by(attempt, traits)
     is_unanswered = run.state.type is StateType.PENDING and attempt.handle is None
-    if is_unanswered and now >= sent and _may_repeat(attempt, now, traits):
-        # Whether or not the cloud can already see what it started: the same token starts nothing twice.
-        again = now + traits.submit_deadline + traits.visibility_delay
-        return Verdict(Move(run, repeated(run)), look_again=again, resubmit=True)
-    if now < visible:
-        return Verdict(look_again=visible)
+    if is_unanswered and _may_repeat(attempt, now, traits):
+        return _repeat(run, now, bench) if now >= sent else Verdict(look_again=sent)
+    if now < sent + traits.visibility_delay:
+        return Verdict(look_again=sent + traits.visibility_delay)
     if attempt.handle is None and attempt.claimed_by is not None and not _is_silent(attempt, entry, now, bench):
-        return Verdict(look_again=now + bench.patience.unnamed)  # whatever the cloud says: it speaks
+        return _unseen(run, entry, now, bench)
     if attempt.handle is not None or run.state.type is StateType.RUNNING:
         return _end(run, EndKind.INFRASTRUCTURE, "the cloud no longer knows it", now, bench)
     if run.state.type is StateType.CANCELLING:
         return _end(run, EndKind.UNKNOWN, "nothing of it was started", now, bench)
     return _end(run, EndKind.UNKNOWN, "the outcome of its submission is unknown: it may have run", now, bench)
+
+
+def _sent_by(attempt: Attempt, traits: Traits) -> datetime:
+    """Until then its submission may be on its way: it waits for its turn for as long as it may then take.
+
+    One that is known to have had no answer has been sent.
+    """
+    if attempt.submitted_at is not None:
+        return attempt.submitted_at
+    return attempt.admitted_at + traits.submit_deadline * (1 if attempt.outcome else 2)
+
+
+def _repeat(run: FlowRun, now: datetime, bench: Bench) -> Verdict:
+    """Whether or not the cloud can already see what it started: the same token starts nothing twice."""
+    again = now + bench.traits.submit_deadline + bench.traits.visibility_delay
+    return Verdict(Move(run, repeated(run)), look_again=again, resubmit=True)
+
+
+def _unseen(run: FlowRun, entry: ActiveEntry, now: datetime, bench: Bench) -> Verdict:
+    """Whatever the cloud says: it speaks. It is told to stop by the answer to its next beat, if it has to."""
+    seen = Observation(phase=Phase.RUNNING)
+    stop = _overstayed(run, entry, seen, now, bench) if run.state.type is StateType.RUNNING else None
+    move = _stopping(run, stop, now, bench, seen) if stop is not None else None
+    return Verdict(move, look_again=now + bench.patience.unnamed)
 
 
 def _may_repeat(attempt: Attempt, now: datetime, traits: Traits) -> bool:

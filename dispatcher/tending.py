@@ -94,8 +94,11 @@ class Tender:
                 self._later(run, entries[run.id], str(exc))
             return
         for run in runs:
-            entry = entries[run.id]
-            self._guarded([run], entries, partial(self._apply, run, entry, seen.get(handles[run.id])))
+            entry, found = entries[run.id], seen.get(handles[run.id])
+            if found is None:
+                self._later(run, entry, "no answer")
+            else:
+                self._guarded([run], entries, partial(self._apply, run, entry, found))
 
     def _out_of_time(self) -> bool:
         return self._context.clock.now() >= self._until

@@ -155,7 +155,7 @@ def _cancellation(context: Context, run: FlowRun, message: str) -> Move | None:
     if run.state.type is StateType.SCHEDULED:
         after, owed = cancelled(run, message, actor=Actor.USER, now=now, patience=context.patience)
         return Move(run, after, outbox=owed)
-    if run.stop is not None and run.stop.reason in (StopReason.CANCELLED, StopReason.SUPERSEDED):
+    if _is_being_cancelled(run):
         return None
     stop = Stop(StopReason.CANCELLED, now, message)
     after = moved(run, Name.CANCELLING, actor=Actor.USER, at=now, message=message, stop=stop)
@@ -214,7 +214,7 @@ def delete_run(context: Context, run_id: str) -> None:
 
 def cancel_matching(context: Context, wanted: RunFilter, *, limit: int = 500) -> tuple[int, bool]:
     """(how many were told to stop, whether there are more): every unfinished run that matches, page by page."""
-    unfinished = frozenset(StateType) - FINAL - {StateType.CANCELLING}
+    unfinished = frozenset(StateType) - FINAL
     wanted = replace(wanted, types=(wanted.types & unfinished) if wanted.types else unfinished)
     told = 0
     if not wanted.types:
@@ -223,11 +223,15 @@ def cancel_matching(context: Context, wanted: RunFilter, *, limit: int = 500) ->
     while told < limit:
         page = context.store.runs(wanted, after=after, limit=100)
         for run in page.items:
-            told += _try_cancel(context, run)
+            told += not _is_being_cancelled(run) and _try_cancel(context, run)
         after = page.after
         if after is None:
             return told, False
     return told, True
+
+
+def _is_being_cancelled(run: FlowRun) -> bool:
+    return run.stop is not None and run.stop.reason in (StopReason.CANCELLED, StopReason.SUPERSEDED)
 
 
 def _try_cancel(context: Context, run: FlowRun) -> bool:

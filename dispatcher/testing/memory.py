@@ -274,7 +274,9 @@ class MemoryStore:
 
     def spend(self, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
         with self._lock:
-            taken, self._data.budgets[budget] = spent(self._data.budgets.get(budget), wanted, rates, now)
+            taken, text = spent(self._data.budgets.get(budget), wanted, rates, now)
+            if text is not None:
+                self._data.budgets[budget] = text
             return taken
 
     def room_at(self, budget: str, rates: Sequence[Limit], now: datetime) -> datetime:

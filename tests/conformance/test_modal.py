@@ -156,6 +156,17 @@ class ModalSuite(InfrastructureSuite):
 
         assert _creates(cloud.api) - before == 1
 
+    def test_one_that_gets_no_answer_is_left_out_of_what_is_told(self, cloud: Workspace, run_id: str) -> None:
+        infrastructure = cloud.open()
+        started = [self.start(infrastructure, cloud.job(run_id, attempt=attempt)) for attempt in (1, 2)]
+        for request, handle in started:
+            self.until(infrastructure, request, handle, Phase.STOPPED)
+        cloud.api.fail_next("denied", call="SandboxWait")
+
+        told = infrastructure.describe_many(started[0][0].target, [handle for _, handle in started])
+
+        assert [seen.phase for seen in told.values()] == [Phase.STOPPED]
+
     def test_a_create_that_is_answered_too_late_is_unknown_and_found_by_the_repeat(
         self, cloud: Workspace, run_id: str
     ) -> None:

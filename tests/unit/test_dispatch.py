@@ -27,6 +27,7 @@ from dispatcher.ports import (
     Infrastructure,
     Job,
     Move,
+    Observation,
     PoolUnavailable,
     Rate,
     Request,
@@ -760,7 +761,7 @@ def test_a_frozen_dispatcher_whose_no_comes_after_anothers_repeat_gives_no_new_s
             return outcome
 
     def meanwhile() -> None:
-        site.later(5)
+        site.later(10)
         site.far.fail_next("reply lost")
         site.dispatcher().over(POOL, until=site.now + MINUTE)
 
@@ -1390,6 +1391,25 @@ def test_a_tick_does_not_wait_for_the_cloud_while_other_pools_wait_for_it(site: 
     assert POOL in [pool for pool, _, _ in site.wakes.take()]
 
 
+def test_one_that_the_cloud_does_not_answer_for_holds_up_no_other(site: Site) -> None:
+    class Deaf(FakeCloud):
+        def describe_many(self, target: Target, handles: Sequence[str]) -> Mapping[str, Observation]:
+            return {handle: seen for handle, seen in super().describe_many(target, handles).items() if handle != deaf}
+
+    without_events(site)
+    runs = [site.order() for _ in range(3)]
+    site.over()
+    deaf = site.handle(runs[1])
+    site.cloud = Deaf(site.far)
+    for run in runs:
+        site.far.finish(site.handle(run))
+
+    site.later(700)
+    site.over()
+
+    assert [site.now_of(run).is_final for run in runs] == [True, False, True]
+
+
 def test_each_region_has_a_budget_of_its_own_and_a_run_that_was_refused_goes_to_the_next(site: Site) -> None:
     site.declare(rates={"submit": (Window(2, HOUR),)})
     site.pool(variables={"fake": {"regions": ["east", "west"]}})
@@ -1405,6 +1425,21 @@ def test_each_region_has_a_budget_of_its_own_and_a_run_that_was_refused_goes_to_
     assert regions == ["west", "west"]
     waiting = next(run for run in site.runs() if not run.is_active)
     assert why(site.store, waiting, site.now).startswith("work pool 'pool' starts no more until 13:0")
+
+
+def test_what_others_were_faster_to_admit_is_given_back_to_the_budget(site: Site, interrupted: Interrupted) -> None:
+    site.declare(rates={"submit": (Window(6, HOUR),)})
+    for _ in range(3):
+        site.order()
+    other = site.dispatcher()
+    interrupted.before_admission = lambda: other.over(POOL, until=site.now + MINUTE)
+
+    site.over()
+    for _ in range(4):
+        site.order()
+    site.over()
+
+    assert len(site.far.started()) == 6
 
 
 def test_a_budget_that_is_used_up_for_long_is_not_waited_for_and_says_until_when(site: Site) -> None:

@@ -283,6 +283,27 @@ def test_a_cancel_that_meets_other_changes_is_made_on_the_run_as_it_is(site: Sit
     assert site.cancel(run).state.name is Name.CANCELLED
 
 
+def test_many_are_cancelled_those_too_that_are_stopped_to_start_elsewhere(site: Site) -> None:
+    site.pool()
+    site.deploy()
+    moving, told = site.order(), site.order()
+    site.over()
+    for run, reason in ((moving, StopReason.NOT_STARTED), (told, StopReason.CANCELLED)):
+        before = site.now_of(run)
+        stop = Stop(reason, site.now, "no capacity")
+        site.store.move(
+            Move(
+                before, moved(before, Name.STOPPING, actor=Actor.DISPATCHER, at=site.now, stop=stop), check_at=site.now
+            )
+        )
+
+    assert flow_runs.cancel_matching(site.context, RunFilter()) == (1, False)
+
+    stopping = site.now_of(moving).stop
+    assert stopping is not None
+    assert stopping.reason is StopReason.CANCELLED
+
+
 @pytest.mark.parametrize("name", ENDED)
 def test_a_finished_run_is_retried_in_a_new_attempt_with_its_budgets_given_back(
     site: Site, deployment: Deployment, name: Name

@@ -14,7 +14,7 @@ from dispatcher import outbox, webhooks
 from dispatcher.catalogue.deployments import delete_deployment
 from dispatcher.errors import AdapterUnavailable
 from dispatcher.forms import WebhookForm
-from dispatcher.outbox import LONGEST_DELAY, PER_PASS, TRIES
+from dispatcher.outbox import LONGEST_DELAY, LOOKED_AT, PER_PASS, TRIES
 from dispatcher.ports import OutboxEntry, Rate, Window
 from dispatcher.runs import FlowRun, Name, Target
 from dispatcher.testing.builders import POOL, make_id, make_outbox_entry
@@ -350,6 +350,21 @@ def test_each_account_and_region_has_a_limit_of_its_own(site: Site) -> None:
     work(site, passes=2)
 
     assert site.far.counts()["cleanup"] == 6
+
+
+def test_clean_ups_that_must_wait_do_not_stand_in_front_of_cancels_and_waiting_is_no_try(site: Site) -> None:
+    site.declare(rates={"cleanup": (Window(1, HOUR),)})
+    for number in range(LOOKED_AT + 5):
+        site.store.put_outbox(cleanup(handle=f"fake/{number}", due_in=-HOUR))
+    body = {"target": {"type": "fake", "account": "cloud"}, "handle": "fake/9"}
+    site.store.put_outbox(make_outbox_entry(id="cancel", kind="cancel", due_at=site.now, body=body))
+
+    work(site, passes=LOOKED_AT)
+
+    assert site.far.counts()["cancel"] == 1
+    waiting = owed(site)
+    assert {entry.tries for entry in waiting} == {0}
+    assert min(entry.due_at for entry in waiting) > site.now + HOUR / 2
 
 
 def test_clean_ups_that_must_wait_do_not_hold_up_notices(site: Site, receiver: Receiver) -> None:

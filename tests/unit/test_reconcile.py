@@ -19,7 +19,8 @@ from dispatcher.watch import Patience, end_of_life, next_check
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 PATIENCE = Patience()
 TRAITS = Traits(submit_deadline=30 * SECOND, visibility_delay=10 * SECOND, start_deadline=15 * MINUTE, token_life=HOUR)
-VISIBLE = NOW + TRAITS.submit_deadline + TRAITS.visibility_delay  # of an attempt admitted at NOW
+SENT = NOW + 2 * TRAITS.submit_deadline  # of an attempt admitted at NOW
+VISIBLE = SENT + TRAITS.visibility_delay
 LATER = NOW + 5 * MINUTE
 
 
@@ -301,7 +302,7 @@ def test_before_anything_could_be_seen_finding_nothing_means_nothing(state: Name
     assert judged(run, None, at=VISIBLE - SECOND) == Verdict(look_again=VISIBLE)
 
 
-@pytest.mark.parametrize("at", [NOW + TRAITS.submit_deadline, VISIBLE])
+@pytest.mark.parametrize("at", [SENT, VISIBLE])
 def test_nothing_of_it_there_the_submission_is_repeated_and_said_to_be_before(at: datetime) -> None:
     """The same token starts nothing twice, so nobody need wait until what it may have started can be seen."""
     run = without_handle()
@@ -314,9 +315,15 @@ def test_nothing_of_it_there_the_submission_is_repeated_and_said_to_be_before(at
 
 
 def test_a_submission_that_may_still_be_answered_is_not_repeated() -> None:
-    verdict = judged(without_handle(), None, at=NOW + TRAITS.submit_deadline - SECOND)
+    assert judged(without_handle(), None, at=SENT - SECOND) == Verdict(look_again=SENT)
 
-    assert verdict == Verdict(look_again=VISIBLE)
+
+def test_one_that_is_known_to_have_had_no_answer_is_repeated_sooner() -> None:
+    unanswered = without_handle(attempt={"outcome": "submission without a certain answer: timeout"})
+    at = NOW + TRAITS.submit_deadline
+
+    assert judged(unanswered, None, at=at - SECOND) == Verdict(look_again=at)
+    assert judged(unanswered, None, at=at).resubmit
 
 
 def test_a_submission_without_a_token_is_not_repeated_before_it_could_be_seen() -> None:
@@ -375,6 +382,14 @@ def test_a_container_that_speaks_and_whose_submission_is_not_seen_goes_on() -> N
     assert verdict == Verdict(look_again=LATER + PATIENCE.unnamed)
     assert after(judged(run, None, heard_at=LATER - PATIENCE.heartbeat_grace)).state.name is Name.AWAITING_RETRY
     assert judged(run, None, heard_at=NOW, away=True).move is None
+
+
+def test_a_container_that_speaks_and_is_never_seen_is_stopped_at_its_timeout() -> None:
+    run = claimed(attempt={"handle": None}, policy=Policy(timeout_seconds=60))
+
+    stopping = after(judged(run, None, heard_at=LATER - SECOND))
+
+    assert (stopping.state.name, stopping.stop and stopping.stop.reason) == (Name.STOPPING, StopReason.TIMED_OUT)
 
 
 def test_a_container_that_speaks_and_is_found_is_named() -> None:
@@ -437,7 +452,10 @@ def test_whatever_is_answered_the_entry_is_gone_or_looked_at_later(run: FlowRun,
 
 @pytest.mark.parametrize("state", [Name.SUBMITTING, Name.CANCELLING])
 def test_without_a_handle_the_next_look_is_when_the_submission_can_be_found(state: Name) -> None:
-    assert next_check(without_handle(state), TRAITS, PATIENCE, NOW) == VISIBLE
+    assert (
+        next_check(without_handle(state), TRAITS, PATIENCE, NOW)
+        == NOW + TRAITS.submit_deadline + TRAITS.visibility_delay
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from adapters import azure
+from adapters import asking, azure
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.aci import diagnosis, groups, outcomes, places
 from adapters.infrastructure.aci.clients import Clients
@@ -122,14 +121,14 @@ class AzureContainerInstances:
         return request_of(job, region=self._region, subscription=azure.subscription())
 
     def submit(self, submission: Submission) -> Outcome:
-        """A look first, always: a PUT on a group that has run would start it again."""
+        """A look right before, always: a PUT on a group that has run would start it again."""
         target, body = submission.request.target, deepcopy(dict(submission.request.body["containerGroup"]))
         group = Group(target.account, places.resource_group(target), str(submission.request.body["containerGroupName"]))
         spare = _Time(time.monotonic() + self._submission_seconds)
         try:
+            body["location"] = body.get("location") or self._home_of(group)
             if self._looked(group, spare.left(LOOK_SECONDS)) is not None:
                 return self._accepted(target, group)
-            body.setdefault("location", self._home_of(group))
         except Misconfigured as error:
             return PoolUnavailable(str(error))
         except azure.ERRORS as error:
@@ -201,10 +200,7 @@ class AzureContainerInstances:
     def describe_many(self, target: Target, handles: Sequence[str]) -> Mapping[str, Observation]:
         """One GET each: a list tells nothing of what its groups are at."""
         del target
-        if len(handles) < 2:
-            return {handle: self._described(handle) for handle in handles}
-        with ThreadPoolExecutor(min(8, len(handles))) as threads:
-            return dict(zip(handles, threads.map(self._described, handles), strict=True))
+        return asking.each(self._described, handles)
 
     def _described(self, handle: str) -> Observation:
         group = places.group_of(handle)

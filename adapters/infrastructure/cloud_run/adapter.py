@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from adapters import google
+from adapters import asking, google
 from adapters.infrastructure.cloud_run import diagnosis, events, executions, outcomes, places
 from adapters.infrastructure.cloud_run.clients import Clients
 from adapters.infrastructure.cloud_run.labels import SUBMISSION
@@ -171,13 +170,7 @@ class CloudRun:
                     found[name] = self._observed(target, json_of(execution))
                 if len(found) == len(wanted):
                     break
-        rest = [handle for handle in handles if handle not in found]
-        if len(rest) > 1:
-            with ThreadPoolExecutor(min(8, len(rest))) as threads:
-                found |= dict(zip(rest, threads.map(partial(self._described, target), rest), strict=True))
-        elif rest:
-            found[rest[0]] = self._described(target, rest[0])
-        return {handle: found[handle] for handle in handles}
+        return found | asking.each(partial(self._described, target), [each for each in handles if each not in found])
 
     def _described(self, target: Target, handle: str) -> Observation:
         """A job that starts as it is created has its execution a little later, or never."""

@@ -147,7 +147,7 @@ class Modal:
         states = _answered(
             "Sandbox.poll", lambda: self._clients.call(lambda modal: modal.states(handles), seconds=seconds)
         )
-        return {handle: observation(states[handle], handle) for handle in handles}
+        return {handle: observation(state, handle) for handle, state in states.items()}
 
     def cancel(self, target: Target, handle: str) -> None:
         del target
@@ -159,10 +159,12 @@ class Modal:
         return {"console": places.link(handle)}
 
     def log(self, target: Target, handle: str) -> str | None:
-        """The last lines that it wrote, on both streams."""
+        """The last lines that it wrote, on both streams; None if who asks cannot have them, or not now."""
         del target
-        seconds = self._patience.describe
-        found: str = _answered("logs.tail", lambda: self._clients.call(lambda m: m.log(handle), seconds=seconds))
+        try:
+            found: str = self._clients.call(lambda modal: modal.log(handle), seconds=self._patience.describe)
+        except (CallFailed, Misconfigured, Unreachable):
+            return None
         return found
 
     def cleanup(self, target: Target, handle: str) -> None:

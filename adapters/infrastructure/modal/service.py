@@ -239,9 +239,14 @@ class Service:
         await self._object(_Secret if kind == "secret" else _Volume, name, environment)
 
     async def states(self, handles: Sequence[str]) -> dict[str, State | None]:
-        """None: Modal knows no such sandbox."""
+        """None: Modal knows no such sandbox. One that got no answer is left out. Raises of `ERRORS` if all are."""
         apps: set[str] = set()
-        found = dict(zip(handles, await asyncio.gather(*(self._state(each, apps) for each in handles)), strict=True))
+        asked = (self._state(each, apps) for each in handles)
+        answers = dict(zip(handles, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+        found = {handle: state for handle, state in answers.items() if not isinstance(state, BaseException)}
+        for trouble in answers.values():
+            if isinstance(trouble, BaseException) and not (found and isinstance(trouble, ERRORS)):
+                raise trouble
         ended = {each.handle: each for each in found.values() if each is not None and each.status}
         if ended:
             times = await self._times(apps, set(ended))

@@ -75,7 +75,7 @@ def spend(table: Table, budget: str, wanted: int, rates: Sequence[Limit], now: d
     for _ in range(_TRIES):
         stored = table.get(budget_key(budget))
         taken, text = spent(_levels(stored), wanted, rates, at)
-        if not taken:
+        if text is None:
             return 0
         if _saved(table, budget, text, stored):
             return taken

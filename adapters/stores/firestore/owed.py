@@ -81,7 +81,7 @@ def spend(database: Database, budget: str, wanted: int, rates: Sequence[Limit], 
         nonlocal taken
         stored = seen.get(path)
         taken, text = spent(_levels(stored), wanted, rates, at)
-        if not taken:
+        if text is None:
             return []
         fields = {"levels": text}
         return [Write("create", path, fields) if stored is None else Write("update", path, fields, stored.at)]

@@ -45,7 +45,7 @@ def settle(db: sqlite3.Connection, entry: OutboxEntry, again_at: datetime | None
 def spend(db: sqlite3.Connection, budget: str, wanted: int, rates: Sequence[Limit], now: datetime) -> int:
     at = instant(micros(now, "now"))
     taken, text = spent(_saved(db, budget), wanted, rates, at)
-    if taken:
+    if text is not None:
         db.execute("INSERT OR REPLACE INTO budget (name, levels) VALUES (?, ?)", (budget, text))
     return taken
 

@@ -147,6 +147,22 @@ class RateCases:
         assert [store.spend("b", 2, limits, NOW + 4 * SECOND * n) for n in (1, 2)] == [2, 1]
         assert store.room_at("b", limits, NOW + 9 * SECOND) > NOW + 59 * SECOND
 
+    def test_what_was_not_used_is_given_back(self, store: Store) -> None:
+        limits: list[Limit] = [MINUTE, Rate(burst=9, per_second=0.001)]
+        store.spend("b", 2, limits, NOW)
+        assert store.spend("b", 9, limits, NOW + 30 * SECOND) == 3
+
+        assert store.spend("b", -2, limits, NOW + 31 * SECOND) == 0
+
+        assert store.spend("b", 9, limits, NOW + 32 * SECOND) == 2
+        assert store.spend("b", 9, limits, NOW + 62 * SECOND) == 2  # of the first two; what was given back was the last
+
+    def test_no_more_is_given_back_than_there_can_be(self, store: Store) -> None:
+        store.spend("b", -7, [MINUTE, TEN], NOW)
+
+        assert store.spend("b", 99, [MINUTE], NOW) == 5
+        assert store.spend("b", 99, [MINUTE, TEN], NOW) == 0
+
     def test_one_who_was_never_asked_has_room(self, store: Store) -> None:
         assert store.room_at("nothing", [TEN], NOW) == NOW
         assert store.room_at("nothing", [], NOW) == NOW

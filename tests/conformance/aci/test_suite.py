@@ -42,6 +42,18 @@ class TestContainerInstances(InfrastructureSuite):
         self.until(infrastructure, request, handle, Phase.STOPPED)
         assert cloud.started(run_id) == 1
 
+    def test_one_that_gets_no_answer_is_left_out_of_what_is_told(
+        self, cloud: AzureCloud, infrastructure: Infrastructure, run_id: str
+    ) -> None:
+        started = [self.start(infrastructure, cloud.job(run_id, attempt=attempt)) for attempt in (1, 2)]
+        for request, handle in started:
+            self.until(infrastructure, request, handle, Phase.STOPPED)
+        cloud.api.fail_next("internal", call="Get")
+
+        told = infrastructure.describe_many(started[0][0].target, [handle for _, handle in started])
+
+        assert [seen.phase for seen in told.values()] == [Phase.STOPPED]
+
     def test_a_repeat_after_the_end_asks_for_nothing(
         self, cloud: AzureCloud, infrastructure: Infrastructure, run_id: str
     ) -> None:
