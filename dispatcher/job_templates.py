@@ -55,18 +55,20 @@ def is_strict(template: Mapping[str, Any]) -> bool:
 
 
 def check_overrides(template: Mapping[str, Any], *layers: Mapping[str, Any], require: bool) -> None:
-    """The pool's variables first, then those that override them, in rising precedence.
+    """The pool's variables first, then those that override them, in rising precedence; the fourth is the run's.
 
     Values are looked at as they will be at run time; `require` False: what is required may still be given later.
 
     :raises InvalidInput: a value does not fit, is locked, or is unknown to a strict template; `path` says which.
     """
     _refuse_locked(template, *layers[1:])
+    _refuse_secrets(template, *layers[3:])
     merged = merge_layers(*layers)
     refuse_blocks(merged, ())
     secret_values.refuse_marks(merged)
-    for name in named_secrets(template) & merged.keys():
-        secret_values.check(name, merged[name])
+    secrets = named_secrets(template)
+    for key in (key for key in merged if root(key) in secrets):
+        secret_values.check(key, merged[key])
     if is_strict(template):
         _refuse_unknown(template, merged)
     _check_values(template, with_defaults(template, merged), require=require)
@@ -81,11 +83,16 @@ def render(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str,
         check_overrides(template, *layers, require=True)
         _refuse_unresolved(template, with_defaults(template, merge_layers(*layers)))
     _refuse_locked(template, *layers[1:])
+    _refuse_secrets(template, *layers[3:])
     merged = merge_layers(*layers)
     secret_values.refuse_marks(merged)
     secrets = named_secrets(template)
     by_default = {name: value for name, value in defaults(template).items() if name in secrets}
-    return resolve_configuration(template, secret_values.marked(by_default | merged, secrets), environ={})
+    values = {
+        key: secret_values.marked(value) if root(key) in secrets else value
+        for key, value in (by_default | merged).items()
+    }
+    return resolve_configuration(template, values, environ={})
 
 
 def resolve_configuration(
@@ -122,6 +129,14 @@ def _refuse_locked(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> N
         if root(key) in locked(template):
             way_out = "leave it out, or have it set in the pool's variables or unlocked in its template"
             raise TemplateError(f"variable {root(key)!r} is locked by the pool; {way_out}", path=key)
+
+
+def _refuse_secrets(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> None:
+    """Who may start runs, and nothing else, must not be able to have a secret's value told to a run of theirs."""
+    for key in (key for layer in layers for key in layer):
+        if root(key) in named_secrets(template):
+            what = f"variable {root(key)!r} names secrets of this installation, and a run may not"
+            raise TemplateError(f"{what}; set it in the deployment, or in the pool's variables", path=key)
 
 
 def _refuse_unknown(template: Mapping[str, Any], values: Mapping[str, Any]) -> None:

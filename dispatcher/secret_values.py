@@ -43,7 +43,11 @@ def is_marked(value: Any) -> bool:
 
 
 def check(variable: str, value: Any) -> None:
-    """:raises TemplateError: it is no name; does not show it, since it may be the secret itself."""
+    """:raises TemplateError: it is no name, or no object of names; does not show it: it may be the secret itself."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            check(f"{variable}.{key}", part)
+        return
     if value is not None and not (isinstance(value, str) and _NAME.fullmatch(value)):
         way_out = "give the name of a secret of this installation (PUSHPOOL_SECRET_NAME, or a file in secrets/)"
         raise TemplateError(f"variable {variable!r} is secret: {way_out}, not its value", path=variable)
@@ -61,9 +65,11 @@ def refuse_marks(value: Any, path: str = "") -> None:
             refuse_marks(part, f"{path}[{number}]")
 
 
-def marked(values: Mapping[str, Any], secret: set[str]) -> dict[str, Any]:
-    """`values` with the names of secrets marked."""
-    return {key: {MARK: value} if key in secret and isinstance(value, str) else value for key, value in values.items()}
+def marked(value: Any) -> Any:
+    """The name of a secret, or an object of them, marked as such."""
+    if isinstance(value, Mapping):
+        return {key: marked(part) for key, part in value.items()}
+    return {MARK: value} if isinstance(value, str) else value
 
 
 def revealed(body: Any, look_up: LookUp) -> Any:

@@ -55,7 +55,7 @@ def context_of(settings: Settings, waker: Waker, *, infrastructure: Load | None 
             retention=settings.retention,
             hears=settings.events | {"process"},  # which tells its own process
         ),
-        secret=_job_secret(secrets, clock) if secrets is not None else partial(environment.secret, settings),
+        secret=_job_secret(secrets, clock) if secrets is not None else partial(_local_job_secret, settings),
     )
 
 
@@ -152,6 +152,13 @@ def _keys(settings: Settings, secrets: LookUp | None, clock: WallClock) -> Keys:
     file = settings.home / "token-keys"
     _write_once(file, KeyRing.generate().to_text())
     return KeyRing.parse(file.read_text())
+
+
+def _local_job_secret(settings: Settings, name: str) -> str:
+    """The dispatcher's own tokens are kept beside those of jobs, and no job may have them."""
+    if name.lower().replace("_", "-") in TOKENS.values():
+        raise Misconfigured(f"secret {name!r} is the dispatcher's own, and no job may have it; name another")
+    return environment.secret(settings, name)
 
 
 def _job_secret(secrets: LookUp, clock: WallClock) -> LookUp:

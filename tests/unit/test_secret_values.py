@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from dispatcher import job_templates, settings
+from dispatcher import job_templates, settings, wiring
 from dispatcher.errors import Misconfigured, TemplateError
 from dispatcher.secret_values import Remembered, revealed
 from dispatcher.testing.clock import HandClock
+
+
+class Silent:
+    def wake(self, pool: str, at: object = None, *, hops: int = 0) -> None:
+        """Nobody makes a pass here."""
+
 
 TEMPLATE: dict[str, Any] = {
     "strict": True,
@@ -46,6 +52,41 @@ def test_a_value_in_place_of_a_name_is_refused_without_showing_it() -> None:
         job_templates.check_overrides(TEMPLATE, {}, {"password": "hunter2 & more"}, require=True)
 
     assert "hunter2" not in str(refused.value)
+
+
+def test_an_object_of_names_is_secret_in_each_of_its_parts() -> None:
+    template = {
+        "job_configuration": {"command": "job", "secure_env": "{{ secure_env }}"},
+        "variables": {"type": "object", "properties": {"secure_env": {"type": "object", "x-secret": True}}},
+    }
+
+    rendered = job_templates.render(template, {}, {}, {"secure_env": {"DB": "db-password", "GONE": None}})
+
+    assert rendered["secure_env"] == {"DB": {"$secret": "db-password"}, "GONE": None}
+    assert job_templates.redact(template, {"secure_env": {"DB": "db-password"}}) == {"secure_env": {"DB": "********"}}
+    with pytest.raises(TemplateError, match=r"secure_env\.DB' is secret: give the name") as refused:
+        job_templates.check_overrides(template, {}, {}, {"secure_env": {"DB": "p@ss w0rd!"}}, require=True)
+    assert "p@ss" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["password", "password.x"])
+def test_a_run_may_not_name_secrets_a_deployment_may(key: str) -> None:
+    for check in (job_templates.render, lambda *layers: job_templates.check_overrides(*layers, require=True)):
+        with pytest.raises(TemplateError, match=r"variable 'password' names secrets .* and a run may not; set it in"):
+            check(TEMPLATE, {}, {}, {"password": "mine"}, {key: "db-password"})
+
+
+def test_no_job_has_the_dispatchers_own_token(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "modal-token").write_text("{}")
+    (tmp_path / "secrets" / "db-password").write_text("hunter2")
+    environ = {"PUSHPOOL_HOME": str(tmp_path), "PUSHPOOL_STORE": f"sqlite://{tmp_path / 'p.db'}"}
+    context = wiring.context_of(settings.read(environ), Silent())
+
+    assert context.secret("db-password") == "hunter2"
+    for name in ("modal-token", "Modal_Token"):
+        with pytest.raises(Misconfigured, match="is the dispatcher's own, and no job may have it"):
+            context.secret(name)
 
 
 def test_an_override_cannot_spell_a_reference_itself() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,12 +102,21 @@ PREFECT: Json = {
             "memory": {"type": "number", "default": 1.0},
             "entrypoint": {"type": "string", "default": "/opt/prefect/entrypoint.sh"},
             "identities": {"anyOf": [{"type": "array"}, {"type": "null"}], "default": None},
-            "image_registry": {"anyOf": [{"$ref": "#/definitions/ACRManagedIdentity"}, {"type": "null"}]},
+            "image_registry": {
+                "anyOf": [
+                    {"$ref": "#/definitions/ACRManagedIdentity"},
+                    {"$ref": "#/definitions/DockerRegistryCredentials"},
+                    {"type": "null"},
+                ],
+                "default": None,
+                "description": "Where the image comes from.",
+            },
             "aci_credentials": {"allOf": [{"$ref": "#/definitions/AzureContainerInstanceCredentials"}]},
         },
         "definitions": {
             "AzureContainerInstanceCredentials": {"block_type_slug": "azure-container-instance-credentials"},
-            "ACRManagedIdentity": {"type": "object", "required": ["registry_url", "identity"]},
+            "ACRManagedIdentity": {"block_type_slug": "acr-managed-identity"},
+            "DockerRegistryCredentials": {"block_type_slug": "docker-registry-credentials"},
         },
     },
 }
@@ -133,6 +144,25 @@ def test_an_imported_template_makes_the_group_that_the_shipped_one_makes(adapter
     assert main["command"][:3] == ["/opt/prefect/entrypoint.sh", "pushpool-run", "--"]
     assert {"name": "A", "value": "1"} in main["environmentVariables"]
     assert main["resources"] == {"requests": {"cpu": 2.0, "memoryInGB": 4.0}}
+
+
+def test_a_private_registry_is_written_down_where_it_was_a_block() -> None:
+    imported = job_templates.import_prefect_template(PREFECT)
+
+    assert imported.template["variables"]["properties"]["image_registry"] == {
+        "type": "object",
+        "description": "Where the image comes from.",
+    }
+    assert imported.template["job_configuration"]["image_registry"] == "{{ image_registry }}"
+    assert any("'image_registry' took a Prefect block; write" in note for note in imported.notes)
+
+
+def test_the_golden_configuration_is_what_the_importer_makes_of_prefects_template() -> None:
+    golden = json.loads((Path(__file__).parents[2] / "golden" / "aci_prefect.json").read_text())
+
+    made = job_templates.render(job_templates.import_prefect_template(PREFECT).template, VALUES)
+
+    assert made == golden["configuration"]
 
 
 def test_prefects_least_is_a_place_an_image_and_a_command(adapter: Adapter, make_job: MakeJob) -> None:
@@ -174,13 +204,24 @@ def test_secrets_are_named_and_nothing_of_them_is_stored(adapter: Adapter, make_
     assert {"name": "DB", "secureValue": {"$secret": "db-password"}} in variables
 
 
+def test_regions_are_named_as_azure_does_or_as_people_do(adapter: Adapter, make_job: MakeJob) -> None:
+    given = {**LEAST, "region": "West Europe", "other_regions": ["East US 2"]}
+
+    configuration = job_templates.render(registry.template(KIND), given)
+
+    assert [adapter.request(make_job(configuration, refusals=n)).target.region for n in range(2)] == [
+        "westeurope",
+        "eastus2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("variables", "path"),
     [
         ({"memory": "lots"}, "memory"),
         ({"cpu": 32}, "cpu"),
         ({"region": "eu-west-1"}, "region"),
-        ({"other_regions": ["Europe"]}, "other_regions"),
+        ({"other_regions": ["eu-1"]}, "other_regions"),
         ({"subscription_id": "team"}, "subscription_id"),
         ({"resource_group_name": "a/b"}, "resource_group_name"),
         ({"priority": "Low"}, "priority"),
@@ -207,7 +248,8 @@ def test_a_platform_team_can_lock_what_matters(adapter: Adapter, make_job: MakeJ
         template["variables"]["properties"][name]["x-locked"] = True
 
     assert {
-        "subscription_id", "resource_group_name", "region", "identities", "secure_env", "subnet_ids", "image_registry",
+        "subscription_id", "resource_group_name", "region", "identities", "subnet_ids", "image_registry",
+        "keep_container_group", "log_analytics_workspace_id",
     } <= set(matters)  # fmt: skip
     job_templates.check_template(template, pool_type=KIND)
     with pytest.raises(InvalidInput, match="locked"):
