@@ -2,7 +2,7 @@
 # A target that needs Python makes .venv first, from requirements/dev.lock, and again when that changes.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 ARGS ?=
 CLOUDS ?=
 

@@ -10,6 +10,7 @@ leads every client there, in plain text.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -35,6 +36,12 @@ _ASSERTION_SECONDS = 300
 _TOKEN_SECONDS: Mapping[str, Any] = {"connection_timeout": 3, "read_timeout": 5, "retry_total": 0}
 _DEVELOPERS_OWN = ("broker", "developer_cli", "interactive_browser", "powershell", "shared_token_cache")
 _LONGEST_MESSAGE = 700
+
+NO_CREDENTIALS = "NoCredentials"  # the code of a failure
+_NONE_FOUND = (
+    f"no credentials for Azure: `az login` on your own machine, or set AZURE_… or {_TENANT}, {_CLIENT} and "
+    f"{_FEDERATION}"
+)
 
 
 class NoToken(exceptions.AzureError):
@@ -93,6 +100,7 @@ def _found(emulator: str, tenant: str, client_id: str, federation: str) -> Token
     """One for all clients of one environment, so that its token is fetched once."""
     if emulator:
         return _Local()
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # of what it tries in vain the failure tells, and once
     try:
         return _Guarded(_federated(tenant, client_id, federation) if federation or client_id else _ambient())
     except (ValueError, OSError) as exc:
@@ -104,7 +112,28 @@ def _ambient() -> TokenCredential:
     from azure.identity import DefaultAzureCredential
 
     left_out = {f"exclude_{name}_credential": True for name in (*_DEVELOPERS_OWN, "visual_studio_code")}
-    return DefaultAzureCredential(**left_out)
+    return _Ambient(DefaultAzureCredential(**left_out))
+
+
+class _Ambient:
+    """The first of a chain that has a token; that none has anything to go by is not the same as a no."""
+
+    def __init__(self, chain: Any) -> None:
+        self._chain = chain
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """:raises NoToken: there is nobody to speak for."""
+        try:
+            found: AccessToken = self._chain.get_token(*scopes, **options)
+        except exceptions.ClientAuthenticationError as exc:
+            if self._was_refused(exc.message):
+                raise
+            raise NoToken(Failure(Trouble.CREDENTIALS, NO_CREDENTIALS, _NONE_FOUND)) from exc
+        return found
+
+    def _was_refused(self, tried: str) -> bool:
+        """Whether the chain ended at one, which names those that it has tried, a line each; AADSTS… is Entra's no."""
+        return "AADSTS" in tried or tried.count("\n\t") < len(self._chain.credentials)
 
 
 def _federated(tenant: str, client_id: str, federation: str) -> TokenCredential:
@@ -182,7 +211,7 @@ def _untold(exc: Exception) -> Failure:
     answered = isinstance(exc, exceptions.HttpResponseError) and status < 500 and status != 429
     passes = isinstance(exc, exceptions.AzureError) and not answered
     trouble = Trouble.NOT_SENT if passes else Trouble.CREDENTIALS
-    return Failure(trouble, type(exc).__name__, one_line(exc)[:_LONGEST_MESSAGE])
+    return Failure(trouble, type(exc).__name__, _words(str(exc))[:_LONGEST_MESSAGE])
 
 
 def _authentication() -> Any:
@@ -207,7 +236,7 @@ def failure(exc: BaseException) -> Failure:
         return exc.failure
     if isinstance(exc, exceptions.HttpResponseError) and exc.status_code:
         return _of_answer(exc, exc.status_code)
-    return Failure(_unanswered(exc), type(exc).__name__, one_line(exc)[:_LONGEST_MESSAGE])
+    return Failure(_unanswered(exc), type(exc).__name__, _words(str(exc))[:_LONGEST_MESSAGE])
 
 
 def _unanswered(exc: BaseException) -> Trouble:
@@ -224,7 +253,7 @@ def _unanswered(exc: BaseException) -> Trouble:
 def _of_answer(exc: exceptions.HttpResponseError, status: int) -> Failure:
     said = [*_said(exc.error)] if exc.error is not None else []
     code = next((code for code, _ in said if code), str(status))
-    messages = list(dict.fromkeys(message for _, message in said if message)) or [one_line(exc.message)]
+    messages = list(dict.fromkeys(message for _, message in said if message)) or [_words(exc.message)]
     answer: dict[str, Any] = {"status": status, "codes": [code for code, _ in said if code]}
     if (seconds := _retry_after(exc)) is not None:
         answer["retry_after"] = seconds
@@ -233,9 +262,14 @@ def _of_answer(exc: exceptions.HttpResponseError, status: int) -> Failure:
 
 def _said(error: Any) -> Iterator[tuple[str, str]]:
     """Code and message, the outermost first; what an inner one adds is often all that tells."""
-    yield str(error.code or ""), one_line(error.message or "")
+    yield str(error.code or ""), _words(error.message or "")
     for detail in error.details or ():
         yield from _said(detail)
+
+
+def _words(message: str) -> str:
+    """As what more words can follow."""
+    return one_line(message).rstrip(".")
 
 
 def _retry_after(exc: exceptions.HttpResponseError) -> float | None:

@@ -29,6 +29,8 @@ _CREDENTIALS = frozenset(
         "registry_credentials",
     }
 )
+# Takes a block that says where an image comes from, and as whom; that can be written down, but for a password.
+_REGISTRY = "image_registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,42 @@ def import_prefect_template(exported: Mapping[str, Any]) -> ImportedTemplate:
         raise TemplateError(f"this is no template of Prefect, which has {' and '.join(_PARTS)}; {way_out}")
     template = {part: plain(source[part]) for part in _PARTS}
     notes = [f"{name!r} was taken out: it is no part of a template" for name in source if name not in _PARTS]
+    _open_registry(template["variables"], notes)
+    _open_image(template["variables"], notes)
     taken_out = _take_out_variables(template["variables"], notes)
     configuration = _without(template["job_configuration"], taken_out, ("job_configuration",), notes)
     template["job_configuration"] = {} if configuration is NOT_SET else configuration
     _take_out_definitions(template["variables"], notes)
     return ImportedTemplate(template, notes)
+
+
+def _open_registry(variables: dict[str, Any], notes: list[str]) -> None:
+    schema = variables.get("properties", {}).get(_REGISTRY)
+    if isinstance(schema, dict) and is_block(schema, variables):
+        told = {key: schema[key] for key in ("title", "description") if key in schema}
+        variables["properties"][_REGISTRY] = {**told, "type": "object"}
+        way_out = 'write {"registry_url": …, "identity": …} into the pool\'s variables'
+        notes.append(f"variable {_REGISTRY!r} took a Prefect block; {way_out}")
+
+
+def _open_image(variables: dict[str, Any], notes: list[str]) -> None:
+    """Modal's is one of several objects, and a deployment's `image` is a string."""
+    schema = variables.get("properties", {}).get("image")
+    alternatives = schema.get("anyOf") if isinstance(schema, dict) else None
+    kinds = [_resolved(each, variables).get("type") for each in alternatives or () if each != {"type": "null"}]
+    if alternatives and set(kinds) == {"object"}:
+        alternatives.append({"type": "string"})
+        notes.append("variable 'image' takes a string too, as a deployment's image is one")
+
+
+def _resolved(schema: Any, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Itself, or what it refers to; empty if that is not there."""
+    match str(schema.get("$ref")).split("/") if isinstance(schema, Mapping) else ():
+        case ["#", ("definitions" | "$defs") as place, name]:
+            found = variables.get(place, {}).get(name)
+        case _:
+            found = schema
+    return found if isinstance(found, Mapping) else {}
 
 
 def _take_out_variables(variables: dict[str, Any], notes: list[str]) -> set[str]:

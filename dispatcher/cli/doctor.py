@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+UNCHECKED = "not checked"  # begins what is said of a check that could not be made
+
 
 def doctor(cli: Cli, pool: Annotated[str | None, arg(metavar="POOL", help="This work pool alone.")] = None) -> None:
     """Check what each work pool needs.
@@ -56,13 +58,18 @@ def _table(found: list[Json]) -> Table | str:
     from dispatcher.cli import output
 
     shown = output.table("Work pool", "Check", "Result", "What to do")
-    rows = (
-        (
-            each["pool"],
-            each["check"],
-            Text("passed", style="green") if each["passed"] else Text("failed", style="red"),
-            "" if each["passed"] else each["advice"],
-        )
-        for each in found
-    )
+    rows = ((each["pool"], each["check"], Text(*_result(each)), _words(each)) for each in found)
     return output.rows(shown, rows, empty="nothing to check")
+
+
+def _result(check: Json) -> tuple[str, str]:
+    if not check["passed"]:
+        return "failed", "red"
+    return (UNCHECKED, "yellow") if check["advice"].startswith(UNCHECKED) else ("passed", "green")
+
+
+def _words(check: Json) -> str:
+    words: str = check["advice"]
+    if words.startswith(UNCHECKED):
+        return words.removeprefix(UNCHECKED).removeprefix(": ")
+    return "" if check["passed"] else words

@@ -136,6 +136,16 @@ def test_a_diagnosis_says_what_is_missing_and_starts_nothing(api: ModalApi, open
     assert api.sandboxes(job.run_id) == []
 
 
+def test_a_diagnosis_that_reaches_nobody_fails(opened: Open, monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+    monkeypatch.setenv("MODAL_SERVER_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("adapters.infrastructure.modal.diagnosis.CALL_SECONDS", 0.1)
+
+    *_, (name, passed, words) = opened().diagnose(job.configuration)
+
+    assert (name, passed) == ("token", False)
+    assert "MODAL_SERVER_URL" in words
+
+
 def test_its_client_is_not_imported_before_something_is_asked_of_modal(job: Job) -> None:
     script = (
         "import json, sys\n"

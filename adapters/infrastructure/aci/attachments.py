@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapters.commands import is_mark
@@ -20,6 +20,7 @@ _SUBNET = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"^[a-z]+://", re.IGNORECASE)
+_LOGIN = "give the server alone, and the user name and password as `username` and `image_registry_password`"
 _X_SECRET = "give a variable that is marked x-secret: it names a secret of this installation"  # noqa: S105 - an advice
 
 Json = dict[str, Any]
@@ -28,6 +29,7 @@ Json = dict[str, Any]
 def attach(group: Json, configuration: Mapping[str, Any]) -> None:
     """Put them into the resource, beside what its template has. :raises InvalidInput:"""
     properties = group["properties"]
+    _refuse_logins(properties, configuration.get("image_registry"))
     credentials = [*_list(properties.get("imageRegistryCredentials"), f"{PATH}.properties.imageRegistryCredentials")]
     if (registry := _registry(configuration)) is not None:
         credentials = [registry, *(each for each in credentials if each.get("server") != registry["server"])]
@@ -102,9 +104,39 @@ def _refuse_clear(properties: Json) -> None:
         share, secret = volume.get("azureFile") or {}, volume.get("secret") or {}
         places.append((f"{path}.azureFile.storageAccountKey", share.get("storageAccountKey")))
         places += [(f"{path}.secret.{name}", value) for name, value in secret.items()]
+    places += _protected(properties)
     for path, value in places:
         if value is not None and not is_mark(value):
             raise InvalidInput(f"{path} is in the clear; {_X_SECRET}", path=path)
+
+
+def _protected(properties: Json) -> Iterator[tuple[str, object]]:
+    for number, extension in enumerate(_list(properties.get("extensions"), f"{PATH}.properties.extensions")):
+        told = extension.get("properties")
+        settings = told.get("protectedSettings") if isinstance(told, Mapping) else None
+        yield from _leaves(settings, f"{PATH}.properties.extensions[{number}].properties.protectedSettings")
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping) and not is_mark(value):
+        for key, part in value.items():
+            yield from _leaves(part, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _leaves(part, f"{path}[{number}]")
+    else:
+        yield path, value
+
+
+def _refuse_logins(properties: Json, registry: object) -> None:
+    """A registry's server with a login in front of it, which is not shown."""
+    given = registry.get("registry_url") if isinstance(registry, Mapping) else None
+    places = [("image_registry.registry_url", given)]
+    for number, each in enumerate(_credentials(properties)):
+        places.append((f"{PATH}.properties.imageRegistryCredentials[{number}].server", each.get("server")))
+    for path, server in places:
+        if "@" in str(server):
+            raise InvalidInput(f"{path} has a login in the clear; {_LOGIN}", path=path)
 
 
 def _credentials(properties: Json) -> list[Json]:

@@ -29,6 +29,11 @@ PLACE = "resource group"
 ANY_IMAGE = "mcr.microsoft.com/azuredocs/aci-helloworld:latest"  # Microsoft's own sample
 NOBODY = places.group_name("doctor", 1, 1)
 CALL_SECONDS = 10.0
+UNCHECKED = "not checked"
+UNREACHED = (
+    "see that this machine reaches management.azure.com and login.microsoftonline.com (network, proxy), or what "
+    "PUSHPOOL_AZURE_EMULATOR names if that is set, and try again"
+)
 ACTIONS = {
     "starting runs": f"{KIND}/write",
     "looking at runs": f"{KIND}/read",
@@ -72,12 +77,12 @@ class _Doctor:
         self._group: Json = requests[0].body["containerGroup"]
 
     def checks(self) -> Iterator[Check]:
-        passed, home = _looked(PLACE, self._home)
+        passed, home = _looked(PLACE, self._home, has_to_answer=True)
         yield PLACE, passed, home
-        if not passed:
+        if not passed or home.startswith(UNCHECKED):
             return  # the others would say the same
         yield "resource provider", *_looked("GET provider", self._registered, may_be_denied=True)
-        yield "reaching container groups", *_looked("GET", self._nobody)
+        yield "reaching container groups", *_looked("GET", self._nobody, has_to_answer=True)
         yield from self._permissions()
         for region in [each or home for each in self._regions]:
             yield f"capabilities of {region}", *_looked("GET capabilities", self._offer(region), may_be_denied=True)
@@ -174,7 +179,9 @@ def _is_plain(offered: Json, system: str) -> bool:
     return is_container_groups and str(offered.get("osType") or "").lower() in ("", system)
 
 
-def _looked(call: str, look: Callable[[], object], *, may_be_denied: bool = False) -> tuple[bool, str]:
+def _looked(
+    call: str, look: Callable[[], object], *, may_be_denied: bool = False, has_to_answer: bool = False
+) -> tuple[bool, str]:
     """That what does not exist is not found is as it should be."""
     try:
         return True, str(look() or "")
@@ -187,17 +194,19 @@ def _looked(call: str, look: Callable[[], object], *, may_be_denied: bool = Fals
         if outcomes.is_absent(failure):
             return True, ""
         if may_be_denied and failure.trouble is Trouble.DENIED:
-            return True, f"not checked: {failure}"
-        return _advised(call, failure)
+            return True, f"{UNCHECKED}: {failure}"
+        return _advised(call, failure, has_to_answer=has_to_answer)
 
 
-def _advised(call: str, failure: Failure) -> tuple[bool, str]:
+def _advised(call: str, failure: Failure, *, has_to_answer: bool) -> tuple[bool, str]:
+    if has_to_answer and failure.trouble in (Trouble.NOT_SENT, Trouble.NO_ANSWER):
+        return False, f"{call} did not reach Azure: {failure}; {UNREACHED}"
     match outcomes.of_failure(failure, call, now=datetime.now(UTC), principal=azure.principal()):
         case PoolUnavailable(reason, _):
             return False, reason
         case Rejected(message):
             return False, f"{message}; change the pool's template or variables"
         case NotNow(message, _) | Unknown(message):
-            return True, f"not checked: {message}"
+            return True, f"{UNCHECKED}: {message}"
         case _:
-            return True, f"not checked: {failure}"
+            return True, f"{UNCHECKED}: {failure}"

@@ -185,7 +185,9 @@ def _group_state(group: Json) -> str:
 
 def _message(said: str, diagnosis: Diagnosis) -> str:
     """One line: what it was, in Azure's words too where they say more, and what to do."""
-    line = "; ".join(part for part in (": ".join(p for p in (diagnosis.says, said) if p), diagnosis.advice) if part)
+    line = "; ".join(
+        part for part in (": ".join(p for p in (diagnosis.says, said.rstrip(".")) if p), diagnosis.advice) if part
+    )
     if len(line) <= LONGEST_MESSAGE:
         return line
     kept = LONGEST_MESSAGE - len(diagnosis.advice) - 3

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from adapters.azure import NO_CREDENTIALS
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.aci.places import PROVIDER
 from adapters.infrastructure.aci.reasons import CAPACITY_ADVICE, IMAGE_ADVICE
@@ -96,6 +97,8 @@ def of_failure(failure: Failure, call: str, *, now: datetime, principal: str = "
         case Trouble.NO_ANSWER | Trouble.NOT_SENT:
             # Without a connection not one byte has left: that is as definite as a refusal.
             return NotNow(f"{call} did not reach Azure: {failure}")
+        case Trouble.CREDENTIALS if failure.code == NO_CREDENTIALS:
+            return PoolUnavailable(failure.message)
         case Trouble.CREDENTIALS:
             return PoolUnavailable(f"Azure does not take the dispatcher's credentials: {failure}; renew them")
         case Trouble.DENIED | Trouble.REFUSED:

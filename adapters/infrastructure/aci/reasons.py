@@ -59,7 +59,8 @@ OUT_OF_MEMORY = Diagnosis(Cause.KILLED, "it ran out of memory", "give it more (v
 NO_START = Diagnosis(
     Cause.REFUSED,
     "its container cannot be started",
-    "check the command, and that the image has pushpool-run on its PATH; or set runner to its path or to false",
+    "check the command and `entrypoint`, and that the image has pushpool-run on its PATH; or set runner to its path or "
+    "to false",
     hopeless=True,
 )
 

@@ -20,7 +20,7 @@ from dispatcher.ports import Job, Request
 _CONTAINERS = f"{arm.PATH}.properties.containers"
 _MAY_BE_SECRET = re.compile(
     r"\.secureValue$|imageRegistryCredentials\[\d+\]\.password$|\.workspaceKey$|\.storageAccountKey$"
-    r"|volumes\[\d+\]\.secret\.[^.]+$"
+    r"|volumes\[\d+\]\.secret\.[^.]+$|extensions\[\d+\]\.properties\.protectedSettings\b"
 )
 _WAY_OUT = "put it into env or secure_env"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # "Naming conventions" of container instances
@@ -67,6 +67,7 @@ def _put_properties(group: Json, job: Job) -> None:
             properties[key] = configuration[key]
     containers = properties["containers"] = _containers(properties.get("containers"))
     _put_main(containers[0], job)
+    _put_init(properties.get("initContainers"))
     put_sizes(containers, configuration, spot=_is_spot(properties))
 
 
@@ -96,6 +97,15 @@ def _put_other(container: Json, path: str) -> None:
         properties["command"] = words_of(properties["command"], f"{path}.properties.command")
     variables = f"{path}.properties.environmentVariables"
     properties["environmentVariables"] = others_of(properties.get("environmentVariables"), variables)
+
+
+def _put_init(containers: object) -> None:
+    """Of those that go before the run as much as is ours: what is no such container is found by its model."""
+    for number, each in enumerate(containers if isinstance(containers, list) else []):
+        properties = each.get("properties") if isinstance(each, dict) else None
+        if isinstance(properties, dict) and "environmentVariables" in properties:
+            path = f"{arm.PATH}.properties.initContainers[{number}].properties.environmentVariables"
+            properties["environmentVariables"] = others_of(properties["environmentVariables"], path)
 
 
 def _put_main(container: Json, job: Job) -> None:

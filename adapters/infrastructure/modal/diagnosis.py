@@ -19,6 +19,10 @@ Ask: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
 
 CALL_SECONDS = 10.0
 ANY_IMAGE = "python:3.12-slim"
+UNREACHED = (
+    "see that this machine reaches api.modal.com (network, proxy), or what MODAL_SERVER_URL names if that is set, and "
+    "try again"
+)
 
 
 def checks(configuration: Json, request: Callable[[Job], Request], clients: Clients) -> list[Check]:
@@ -27,7 +31,7 @@ def checks(configuration: Json, request: Callable[[Job], Request], clients: Clie
         made = request(stand_in(_with_image(configuration)))
     except InvalidInput as error:
         return [("configuration", False, str(error))]
-    token = _looked("token", lambda modal: modal.greet(), clients)
+    token = _looked("token", lambda modal: modal.greet(), clients, has_to_answer=True)
     found: list[Check] = [("configuration", True, ""), token]
     return [*found, *_named(made, clients)] if token[1] else found
 
@@ -57,7 +61,7 @@ def _check_of(kind: str, name: str, environment: str) -> Ask:
     return lambda modal: modal.check(kind, name, environment)
 
 
-def _looked(name: str, ask: Ask, clients: Clients, *, may_lack: bool = False) -> Check:
+def _looked(name: str, ask: Ask, clients: Clients, *, may_lack: bool = False, has_to_answer: bool = False) -> Check:
     """`may_lack`: an app is made when the first run needs it."""
     try:
         clients.call(ask, seconds=CALL_SECONDS)
@@ -67,9 +71,11 @@ def _looked(name: str, ask: Ask, clients: Clients, *, may_lack: bool = False) ->
         failure = failed.failure
         if may_lack and failure.code == outcomes.MISSING:
             return name, True, "it is made by the first run"
+        if has_to_answer and failure.trouble in (Trouble.NOT_SENT, Trouble.NO_ANSWER):
+            return name, False, f"{name} did not reach Modal: {failure}; {UNREACHED}"
         match outcomes.of_failure(failure, name, now=datetime.now(UTC)):
             case PoolUnavailable(words, _) | Rejected(words):
                 return name, False, words
             case outcome:
-                return name, failure.trouble is not Trouble.NOT_SENT, f"not checked: {getattr(outcome, 'message', '')}"
+                return name, True, f"not checked: {getattr(outcome, 'message', '')}"
     return name, True, ""

@@ -15,8 +15,9 @@ from dispatcher.ports import NotNow, Outcome, PoolUnavailable, Rejected, Unknown
 RATE_PAUSE, LIMIT_PAUSE, BUDGET_PAUSE = timedelta(seconds=20), timedelta(seconds=30), timedelta(minutes=10)
 EXISTS, MISSING = "AlreadyExistsError", "NotFoundError"
 RENEWAL = (
-    "make one with `modal token new` and keep it where the installation does: in its secret (PUSHPOOL_SECRETS), or as "
-    "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET"
+    "make one with `modal token new`; with PUSHPOOL_SECRETS it is the installation's secret `modal-token`; without, it "
+    "is looked for, in this order, in PUSHPOOL_SECRET_MODAL_TOKEN, in secrets/modal-token in PUSHPOOL_HOME, in "
+    "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET, and where that command puts it"
 )
 
 # By the exception's name, or that of the first of its bases that is here.

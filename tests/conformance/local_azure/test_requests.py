@@ -283,3 +283,5 @@ class TestFaults:
         assert order(f"{url}/started", {"run_id": "door"}) == [name]
         with pytest.raises(Declined, match="no-such-order"):
             order(f"{url}/no-such-order", {})
+        with pytest.raises(Declined, match="no call 'CreateGroup'"):
+            order(f"{url}/fail-next", {"kind": "denied", "call": "CreateGroup"})

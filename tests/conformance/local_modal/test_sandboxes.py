@@ -304,6 +304,8 @@ class TestFaults:
             order(f"{url}kill", {"name": sandbox.object_id})
             with pytest.raises(Declined, match="no-such"):
                 order(f"{url}no-such")
+            with pytest.raises(Declined, match="no call 'SandboxMake'"):
+                order(f"{url}fail-next", {"kind": "throttled", "call": "SandboxMake"})
 
         sandbox.wait()
         assert sandbox.returncode == 137

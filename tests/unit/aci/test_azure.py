@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,7 +73,7 @@ def test_a_failure_is_one_line_with_the_code_of_azure_and_what_it_says_inside() 
 
     failure = azure.failure(exceptions.HttpResponseError(response=answer))
 
-    assert str(failure) == "DeploymentFailed: At least one; The image is not accessible."
+    assert str(failure) == "DeploymentFailed: At least one; The image is not accessible"
     assert failure.answer == {"status": 400, "codes": ["DeploymentFailed", "InaccessibleImage"], "retry_after": 17.0}
 
 
@@ -183,6 +185,41 @@ def test_a_certificate_that_is_not_there_is_told_of(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(Misconfigured, match="/nonexistent"):
         azure.credentials()
+
+
+@pytest.fixture
+def untold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine that nobody has told of Azure, and the one folder in which it looks for `az`."""
+    monkeypatch.delenv("PUSHPOOL_AZURE_EMULATOR")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "dev")  # else a metadata server is looked for
+    monkeypatch.setenv("PATH", str(tmp_path))
+    azure._found.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("untold")
+def test_who_has_no_credentials_is_told_how_to_get_some_and_by_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("azure.identity").setLevel(logging.NOTSET)
+    with pytest.raises(azure.NoToken) as caught:
+        azure.credentials().get_token("https://management.azure.com/.default")
+
+    failure = azure.failure(caught.value)
+    assert (failure.trouble, failure.code) == (Trouble.CREDENTIALS, azure.NO_CREDENTIALS)
+    assert "`az login`" in failure.message
+    assert "PUSHPOOL_AZURE_FEDERATION" in failure.message
+    assert caplog.records == []
+
+
+def test_credentials_that_have_expired_are_not_the_same_as_none(untold: Path) -> None:
+    az = untold / "az"
+    az.write_text("#!/bin/sh\necho 'ERROR: AADSTS70043: The refresh token has expired.' >&2; exit 1\n")
+    az.chmod(0o755)
+
+    with pytest.raises(azure.NoToken) as caught:
+        azure.credentials().get_token("https://management.azure.com/.default")
+
+    assert azure.failure(caught.value).code == "ClientAuthenticationError"
+    assert "AADSTS70043" in str(caught.value)
 
 
 @pytest.mark.parametrize("federation", ["", "aws", "google"])

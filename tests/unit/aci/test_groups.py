@@ -66,10 +66,10 @@ ENDS: list[tuple[str, Json, Cause, int | None, str]] = [
     ("no such command", {"current": ended(127)}, Cause.EXITED, 127, "PATH"),
     (
         "never begun",
-        {"current": ended(127), "events": (warning("Failed", "Error: Failed to start container"),)},
+        {"current": ended(127), "events": (warning("Failed", "Error: Failed to start container."),)},
         Cause.REFUSED,
         None,
-        "pushpool-run",
+        "start container; check the command and `entrypoint`, and that the image has pushpool-run",
     ),
     ("out of memory", {"current": ended(137, "OOMKilled")}, Cause.KILLED, 137, "give it more"),
     ("killed", {"current": ended(137)}, Cause.KILLED, 137, "SIGKILL"),

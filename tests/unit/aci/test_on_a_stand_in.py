@@ -108,6 +108,32 @@ def test_a_diagnosis_says_what_is_missing(
     assert words in advice
 
 
+@pytest.mark.parametrize("fault", ["timeout", "internal"])
+@pytest.mark.parametrize(
+    ("call", "check"), [("GetResourceGroup", "resource group"), ("Get", "reaching container groups")]
+)
+def test_where_azure_does_not_answer_the_diagnosis_fails(
+    on_a_stand_in: AzureApi, adapter: Adapter, make_job: MakeJob, fault: str, call: str, check: str
+) -> None:
+    on_a_stand_in.fail_next(fault, call=call)
+
+    passed, words = doctor(adapter, make_job(**WANTED))[check]
+
+    assert not passed
+    assert "try again" in words
+
+
+def test_where_the_first_call_is_throttled_nothing_is_checked(
+    on_a_stand_in: AzureApi, adapter: Adapter, make_job: MakeJob
+) -> None:
+    on_a_stand_in.fail_next("throttled", call="GetResourceGroup")
+
+    *_, (name, (passed, words)) = doctor(adapter, make_job(**WANTED)).items()
+
+    assert (name, passed) == ("resource group", True)
+    assert words.startswith("not checked: throttled")
+
+
 def test_what_a_role_on_one_group_may_not_ask_is_not_checked(
     on_a_stand_in: AzureApi, adapter: Adapter, make_job: MakeJob
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.azure import NO_CREDENTIALS
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.aci import outcomes
 from dispatcher.ports import NotNow, Outcome, PoolUnavailable, Rejected, Unknown
@@ -91,6 +92,12 @@ def test_an_error_is_one_of_five_outcomes_and_says_what_to_do(failed: Failure, k
 
     assert isinstance(outcome, kind)
     assert words in said(outcome)
+
+
+def test_where_there_are_no_credentials_none_are_to_be_renewed() -> None:
+    assert of(failure(Trouble.CREDENTIALS, NO_CREDENTIALS, "no credentials: `az login`")) == PoolUnavailable(
+        "no credentials: `az login`"
+    )
 
 
 def test_a_role_is_wanted_on_the_resource_group_and_not_on_one_run() -> None:

@@ -114,6 +114,14 @@ def test_a_diagnosis_without_credentials_says_so(adapter: Adapter, make_job: Mak
     assert found == {"configuration": True, "credentials": False}
 
 
+def test_a_diagnosis_that_reaches_nobody_fails_and_says_what_to_look_at(adapter: Adapter, make_job: MakeJob) -> None:
+    *_, (name, passed, words) = adapter.diagnose(make_job().configuration)
+
+    assert (name, passed) == ("resource group", False)
+    assert "did not reach Azure" in words
+    assert "PUSHPOOL_AZURE_EMULATOR" in words
+
+
 @pytest.mark.parametrize(
     ("granted", "may"),
     [

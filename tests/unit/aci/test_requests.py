@@ -188,6 +188,30 @@ class TestEnvironment:
 
         assert (made["A"], made["B"]) == ({"value": "clear"}, {"secureValue": SECRET})
 
+    def test_what_goes_before_the_run_is_told_secrets_as_such_and_nothing_of_ours(self, group: Made) -> None:
+        pairs = [
+            {"name": "KEY", "secureValue": SECRET},
+            {"name": "MARKED", "value": SECRET},
+            {"name": "PUSHPOOL_RUN_ID", "value": "forged"},
+            {"name": "PUSHPOOL_RUN_TOKEN", "secureValue": SECRET},
+        ]
+        before = {"name": "first", "properties": {"image": "busybox", "environmentVariables": pairs}}
+
+        (made,) = group(properties={"initContainers": [before]})["properties"]["initContainers"]
+
+        assert told(made["properties"]) == {"KEY": {"secureValue": SECRET}, "MARKED": {"secureValue": SECRET}}
+
+    def test_what_goes_before_the_run_has_no_secret_in_the_clear(self, group: Made) -> None:
+        pairs = [{"name": "KEY", "secureValue": "hunter2"}]
+        before = {"name": "first", "properties": {"image": "busybox", "environmentVariables": pairs}}
+
+        with pytest.raises(InvalidInput) as refused:
+            group(properties={"initContainers": [before]})
+
+        place = "arm_template.resources[0].properties.initContainers[0].properties.environmentVariables.KEY"
+        assert refused.value.path == place
+        assert "hunter2" not in str(refused.value)
+
     def test_ours_cannot_be_overridden_nor_added_to(self, container: Made) -> None:
         forged = {"PUSHPOOL_RUN_ID": "forged", "PUSHPOOL_X": "1"}
 
@@ -292,6 +316,19 @@ class TestAttachments:
                 {"properties": {"volumes": [{"name": "v", "secret": {"key": "Zm9v"}}]}},
                 "arm_template.resources[0].properties.volumes[0].secret.key",
             ),
+            ({"image_registry": {"registry_url": "https://u:p@x", "identity": "i"}}, "image_registry.registry_url"),
+            (
+                {"properties": {"imageRegistryCredentials": [{"server": "u:p@x.io"}]}},
+                "arm_template.resources[0].properties.imageRegistryCredentials[0].server",
+            ),
+            (
+                {"properties": {"extensions": [{"name": "e", "properties": {"protectedSettings": {"key": "k"}}}]}},
+                "arm_template.resources[0].properties.extensions[0].properties.protectedSettings.key",
+            ),
+            (
+                {"properties": {"extensions": [{"name": "e", "properties": {"protectedSettings": ["k"]}}]}},
+                "arm_template.resources[0].properties.extensions[0].properties.protectedSettings[0]",
+            ),
             (
                 {"properties": {"volumes": [{"name": "v", "azureFile": {"storageAccountKey": "k"}}]}},
                 "arm_template.resources[0].properties.volumes[0].azureFile.storageAccountKey",
@@ -303,6 +340,14 @@ class TestAttachments:
             group(**keys)
 
         assert refused.value.path == path
+
+    @pytest.mark.parametrize("settings", [SECRET, {"key": SECRET, "more": [SECRET]}])
+    def test_protected_settings_are_secrets_of_ours(self, group: Made, settings: Json) -> None:
+        extension = {"name": "e", "properties": {"settings": {"a": "1"}, "protectedSettings": settings}}
+
+        made = group(properties={"extensions": [extension]})
+
+        assert made["properties"]["extensions"] == [extension]
 
 
 class TestTags:

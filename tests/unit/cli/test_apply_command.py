@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
+
+from dispatcher.testing.servers.azure import AzureApi, azure
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Shell
@@ -23,6 +28,14 @@ work_pools:
 deployments:
   d: {pool: local, command: echo hello, job_variables: {token: hunter2}}
 """
+
+
+@pytest.fixture
+def azure_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureApi]:
+    with azure(tmp_path / "azure") as made:
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 def test_apply_shows_its_plan_does_it_and_then_has_nothing_to_do(shell: Shell) -> None:
@@ -124,6 +137,23 @@ def test_doctor_tells_what_is_amiss(shell: Shell) -> None:
     assert result.exit_code == 1
     assert "failed" in result.stdout
     assert "/nowhere" in result.stdout
+
+
+def test_doctor_shows_what_it_could_not_check_as_such(shell: Shell, azure_api: AzureApi) -> None:
+    """And does not fail for it."""
+    Path("pushpool.yaml").write_text(
+        "work_pools: {aci: {type: 'azure-container-instance:push', variables: {resource_group_name: pushpool}}}"
+    )
+    shell.ok("apply")
+    azure_api.fail_next("denied", call="ListUsages")
+
+    shown = shell.ok("doctor", "aci")
+
+    (row,) = (line for line in shown.splitlines() if "quota in" in line)
+    assert "not checked" in row
+    assert "not checked:" not in row
+    assert "AuthorizationFailed" in row
+    assert "passed" not in row
 
 
 def test_api_keys_are_made_listed_and_revoked(shell: Shell) -> None:

@@ -77,6 +77,13 @@ def test_what_starts_nothing_is_a_definite_no_without_an_answer(error: BaseExcep
     assert "App.lookup" in outcome.message
 
 
+def test_who_has_no_token_is_told_where_it_is_looked_for() -> None:
+    words = said(of(theirs.AuthError("Token missing.")))
+    places = ["PUSHPOOL_SECRETS", "PUSHPOOL_SECRET_MODAL_TOKEN", "secrets/modal-token", "MODAL_TOKEN_ID"]
+
+    assert sorted(places, key=words.index) == places
+
+
 def test_modal_says_how_long_to_wait() -> None:
     error = EXHAUSTED("Container limit reached")
     error._grpc_details = [api_pb2.RPCRetryPolicy(retry_after_secs=7)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +89,24 @@ def test_an_imported_template_makes_the_sandbox_that_the_shipped_one_makes(
     assert (theirs["timeout"], theirs["gpu"], theirs["image"]["secret"]) == (1800, "A10G", "login")
 
 
+def test_an_image_may_be_a_string_as_a_deployments_is(adapter: modal.Modal, make_job: MakeJob) -> None:
+    imported = job_templates.import_prefect_template(PREFECT)
+
+    job_templates.check_overrides(imported.template, {"command": "etl"}, {"image": "etl:2"}, require=True)
+    made = requested(adapter, make_job, imported.template, {"command": "etl"}, {"image": "etl:2"})
+
+    assert made["image"] == {"tag": "etl:2", "registry": "public"}
+    assert any("'image' takes a string too" in note for note in imported.notes)
+
+
+def test_the_golden_configuration_is_what_the_importer_makes_of_prefects_template() -> None:
+    golden = json.loads((Path(__file__).parents[2] / "golden" / "modal_prefect_push.json").read_text())["configuration"]
+
+    made = job_templates.render(job_templates.import_prefect_template(PREFECT).template, golden)
+
+    assert {name: made[name] for name in golden} == golden
+
+
 def test_prefects_least_is_image_and_command(adapter: modal.Modal, make_job: MakeJob) -> None:
     imported = job_templates.import_prefect_template(PREFECT).template
 
@@ -134,7 +154,10 @@ def test_a_platform_team_can_lock_what_matters(adapter: modal.Modal, make_job: M
     for name in matters:
         template["variables"]["properties"][name]["x-locked"] = True
 
-    assert {"app", "environment", "secrets", "volumes", "gpu"} == set(matters)
+    assert {
+        "app", "environment", "secrets", "volumes", "gpu", "block_network", "outbound_cidr_allowlist",
+        "outbound_domain_allowlist", "identity_token",
+    } == set(matters)  # fmt: skip
     job_templates.check_template(template, pool_type=KIND)
     with pytest.raises(InvalidInput, match="locked"):
         requested(adapter, make_job, template, {"image": "etl"}, {"secrets": ["root"]})

@@ -21,6 +21,8 @@ def main() -> None:
         signal.signal(number, lambda *_: stopped.set())
     with tempfile.TemporaryDirectory() as folder, azure(Path(folder), port=options.port) as api:
         sys.stdout.write("".join(f"export {name}={value}\n" for name, value in api.environment().items()))
+        for name, value in (("resource group", api.resource_group), ("region", api.region), ("image", api.image)):
+            sys.stdout.write(f"# {name}: {value}\n")
         sys.stdout.flush()
         stopped.wait()
 

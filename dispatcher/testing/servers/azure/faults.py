@@ -9,6 +9,13 @@ from enum import StrEnum
 from dispatcher.testing.servers.azure import refusals
 from dispatcher.testing.servers.azure.refusals import NoAnswer, Refused
 
+CALLS = frozenset(
+    {
+        "CreateOrUpdate", "Update", "Get", "List", "Delete", "Start", "Restart", "Stop", "ListLogs", "ListUsages",
+        "ListCapabilities", "GetResourceGroup", "GetProvider",
+    }
+)  # fmt: skip
+
 
 class Fault(StrEnum):
     """The names are what a test says."""
@@ -41,7 +48,9 @@ class Faults:
         self._lock = threading.Lock()
 
     def plan(self, call: str, kind: str, times: int = 1) -> None:
-        """:raises ValueError: no such kind."""
+        """:raises ValueError: no such call, or kind."""
+        if call not in CALLS:
+            raise ValueError(f"there is no call {call!r}; there are {', '.join(sorted(CALLS))}")
         with self._lock:
             self._next.setdefault(call, deque()).extend([Fault(kind)] * times)
 

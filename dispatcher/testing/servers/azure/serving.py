@@ -38,14 +38,14 @@ class AzureApi:
 
     def environment(self) -> dict[str, str]:
         """What leads an adapter here."""
-        return {"PUSHPOOL_AZURE_EMULATOR": self.endpoint}
+        return {"PUSHPOOL_AZURE_EMULATOR": self.endpoint, "AZURE_SUBSCRIPTION_ID": self.subscription.id}
 
     def client(self) -> Any:
         """Azure's own, which makes each call once."""
         return theirs.client(self.endpoint, self.subscription.id)
 
     def fail_next(self, kind: str, *, call: str = "CreateOrUpdate", times: int = 1) -> None:
-        """The next of these calls, whoever makes them, meet with that, one of `faults.Fault`."""
+        """The next of these calls, whoever makes them, meet with that, one of `faults.Fault`. :raises ValueError:"""
         self.subscription.ordered.plan(call, kind, times)
 
     def forget_faults(self) -> None:

@@ -65,6 +65,9 @@ class Project:
     operations: dict[str, Operation] = field(default_factory=dict)
     changing: threading.RLock = field(default_factory=threading.RLock)
 
+    def __post_init__(self) -> None:
+        shims(self.folder / "bin")
+
     # jobs
 
     def create_job(self, parent: str, job: Json, job_id: str, *, validate_only: bool = False) -> Operation:
@@ -323,7 +326,7 @@ class Project:
     def _ground(self) -> Ground:
         return Ground(
             folder=self.folder / "containers",
-            bin_folder=shims(self.folder / "bin"),
+            bin_folder=self.folder / "bin",
             changing=self.changing,
             entrypoint=self.images.get,
             secret=self.secret or (lambda name, version: f"{name}/{version}"),

@@ -27,6 +27,7 @@ def main() -> None:
         door(api, options.door),
     ):
         sys.stdout.write("".join(f"export {name}={value}\n" for name, value in api.environment().items()))
+        sys.stdout.write(f"# image: {api.image}\n")
         sys.stdout.flush()
         stopped.wait()
 

@@ -39,12 +39,15 @@ class Faults:
     """By the call's name, as in SandboxCreate; a client's own repeats of a call meet with the same again."""
 
     def __init__(self) -> None:
+        self.known: set[str] = set()  # the calls that there are, of either version
         self._next: dict[str, deque[Fault]] = {}
         self._met: dict[str, Fault] = {}
         self._lock = threading.Lock()
 
     def plan(self, call: str, kind: str, times: int = 1) -> None:
-        """:raises ValueError: no such kind."""
+        """:raises ValueError: no such call, or kind."""
+        if call not in self.known:
+            raise ValueError(f"there is no call {call!r}; there are {', '.join(sorted(self.known))}")
         with self._lock:
             self._next.setdefault(call, deque()).extend([Fault(kind)] * times)
 
@@ -62,14 +65,6 @@ class Faults:
         with self._lock:
             self._next.clear()
             self._met.clear()
-
-
-class Hold:
-    """Replies that wait: what was asked for has been done, and whoever asked does not know yet."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.released = threading.Event()
 
 
 def before(fault: Fault | None) -> None:

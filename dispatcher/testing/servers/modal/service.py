@@ -59,6 +59,8 @@ class _Once:
         self._replies: dict[str, Any] = {}
 
     def unary(self, name: str, answer: Answer) -> Handler:
+        self._workspace.ordered.known.add(name.removesuffix("V2"))
+
         async def handle(_: Any, stream: Any) -> None:
             request = await stream.recv_message()
             try:

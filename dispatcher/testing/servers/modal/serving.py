@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dispatcher.testing.servers.cloud_run.faults import Hold
 from dispatcher.testing.servers.modal import theirs
-from dispatcher.testing.servers.modal.faults import Hold
 from dispatcher.testing.servers.modal.sandboxes import Sandbox
 from dispatcher.testing.servers.modal.service import services
 from dispatcher.testing.servers.modal.workspace import Manner, Workspace
@@ -39,7 +39,7 @@ class ModalApi:
         }
 
     def fail_next(self, kind: str, *, call: str = "SandboxCreate", times: int = 1) -> None:
-        """The next of these calls, of either version, meet with that, one of `faults.Fault`."""
+        """The next of these calls, of either version, meet with that, one of `faults.Fault`. :raises ValueError:"""
         self.workspace.ordered.plan(call, kind, times)
 
     @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.testing.servers.cloud_run.containers import shims
+from dispatcher.testing.servers.cloud_run.faults import Hold
 from dispatcher.testing.servers.modal import faults, rules, theirs
 from dispatcher.testing.servers.modal.images import Build, Registry, id_of
 from dispatcher.testing.servers.modal.named import Things
@@ -43,7 +44,7 @@ class Workspace:
     packages_missing: frozenset[str] = frozenset()
     manner: Manner = field(default_factory=Manner)
     ordered: faults.Faults = field(default_factory=faults.Faults)
-    holds: dict[str, faults.Hold] = field(default_factory=dict)  # by the call's name
+    holds: dict[str, Hold] = field(default_factory=dict)  # by the call's name
     requests: list[tuple[str, Any]] = field(default_factory=list)  # each call, once however often it is repeated
     calls: Counter[str] = field(default_factory=Counter)  # each try of each call
     started: list[Sandbox] = field(default_factory=list)  # each whose container was really started
@@ -54,6 +55,9 @@ class Workspace:
     builds: dict[str, Build] = field(default_factory=dict)
     sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     changing: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        shims(self.folder / "bin")
 
     def authenticate(self, token_id: str, token_secret: str) -> None:
         """:raises Refused:"""
@@ -192,6 +196,6 @@ class Workspace:
         own = {"MODAL_SANDBOX_ID": sandbox_id, "MODAL_TASK_ID": task_id, "MODAL_ENVIRONMENT": environment}
         return Sandbox(
             sandbox_id, task_id, version, app_id, theirs.copy_of(definition), tags, {**own, **told},
-            folder=self.folder / "containers" / sandbox_id, bin_folder=shims(self.folder / "bin"),
+            folder=self.folder / "containers" / sandbox_id, bin_folder=self.folder / "bin",
             grace_seconds=lambda: self.manner.grace_seconds,
         )  # fmt: skip
