@@ -41,6 +41,7 @@ from dispatcher.submitting import Submitter
 
 BATCH = 25  # runs in one commit: four items each fill DynamoDB's transaction of 100
 WANT = 200
+FIRST_REQUESTS = 8  # that are made before a cloud's budget is asked for them
 REFUSALS = 8  # lost races after which a pass leaves the field to the others
 PARKED = 50  # runs of one deployment that are taken up at once
 
@@ -266,7 +267,7 @@ class Admitter:
             deployments=catalogue.deployments, now=now, room=self._left(),
         )  # fmt: skip
         self._set_aside(planned, catalogue, now)
-        admissions = self._within_rate(self._rendered(planned.admit, catalogue, now), now)
+        admissions = self._within_rate(planned.admit, catalogue, now)
         try:
             for start in range(0, len(admissions), BATCH):
                 if not self._has_time() or not self._commit(admissions[start : start + BATCH], catalogue):
@@ -331,16 +332,31 @@ class Admitter:
             return
         self._result.by(now)
 
-    def _within_rate(self, admissions: list[Admission], now: datetime) -> list[Admission]:
-        """As many as the cloud allows to be started now where they go; the others' turn comes when there is room."""
+    def _within_rate(self, pairs: Sequence[Pair], catalogue: _Catalogue, now: datetime) -> list[Admission]:
+        """As many as the cloud allows to be started now where they go; the others' turn comes when there is room.
+
+        Where a run goes only its request says, which takes longer to make than all else: a few are made at first, then
+        more, as long as there is room where some of them go.
+        """
         if not self._pace.is_limited:
-            return admissions
-        allowed: set[str] = set()
-        for target, items in _bound(admissions).items():
-            taken = self._pace.granted(target, len(items), now)
-            allowed.update(item.before.id for item in items[:taken])
-        self._carried += [item.before.id for item in admissions if item.before.id not in allowed]
-        return [item for item in admissions if item.before.id in allowed]
+            return self._rendered(pairs, catalogue, now)
+        found: list[Admission] = []
+        rest, size, has_room = list(pairs), FIRST_REQUESTS, True
+        while rest and has_room:
+            made = self._rendered(rest[:size], catalogue, now)
+            rest, size = rest[size:], 2 * size
+            allowed, has_room = self._allowed(made, now)
+            found += [item for item in made if item.before.id in allowed]
+            self._carried += [item.before.id for item in made if item.before.id not in allowed]
+        self._carried += [run.id for run, _ in rest]
+        return found
+
+    def _allowed(self, admissions: list[Admission], now: datetime) -> tuple[set[str], bool]:
+        """Runs that may be started now, and whether all may that go to one of their places."""
+        bound = _bound(admissions)
+        taken = {target: self._pace.granted(target, len(items), now) for target, items in bound.items()}
+        allowed = {item.before.id for target, items in bound.items() for item in items[: taken[target]]}
+        return allowed, not bound or any(taken[target] == len(items) for target, items in bound.items())
 
     def _give_back(self, granted: list[Admission], now: datetime) -> None:
         """Another dispatcher was faster, or time ran out: what was not admitted is not submitted."""
