@@ -16,6 +16,8 @@ SERVERS := $(patsubst %,.servers/%/.stamp,dynamodb ministack microburst engine c
 # Only what is installed here is used: pyright and its Node come as wheels.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Each worker would compile each test anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list these targets

@@ -85,7 +85,7 @@ def open(settings: Mapping[str, str]) -> AzureContainerInstances:  # noqa: A001 
 
 
 @dataclass(frozen=True, slots=True)
-class _Time:
+class _Deadline:
     """How long a submission may take, on the monotonic clock."""
 
     until: float
@@ -124,7 +124,7 @@ class AzureContainerInstances:
         """A look right before, always: a PUT on a group that has run would start it again."""
         target, body = submission.request.target, deepcopy(dict(submission.request.body["containerGroup"]))
         group = Group(target.account, places.resource_group(target), str(submission.request.body["containerGroupName"]))
-        spare = _Time(time.monotonic() + self._submission_seconds)
+        spare = _Deadline(time.monotonic() + self._submission_seconds)
         try:
             body["location"] = body.get("location") or self._home_of(group)
             if self._looked(group, spare.left(LOOK_SECONDS)) is not None:
@@ -146,14 +146,14 @@ class AzureContainerInstances:
     def _accepted(self, target: Target, group: Group) -> Accepted:
         return Accepted(group.handle, self.links(target, group.handle))
 
-    def _refused(self, target: Target, group: Group, failure: Failure, spare: _Time) -> Outcome:
+    def _refused(self, target: Target, group: Group, failure: Failure, spare: _Deadline) -> Outcome:
         if outcomes.is_capacity(failure):
             return self._withdrawn(target, group, failure, spare)
         if outcomes.is_there(failure):
             return self._looked_again(target, group, failure, spare)
         return outcomes.of_submission(failure, now=_now(), principal=azure.principal())
 
-    def _withdrawn(self, target: Target, group: Group, failure: Failure, spare: _Time) -> Outcome:
+    def _withdrawn(self, target: Target, group: Group, failure: Failure, spare: _Deadline) -> Outcome:
         """What a region without capacity has refused is there, failed, and may start yet: it goes first.
 
         One that has not gone in time is accepted as what it is; its run is moved on when it has.
@@ -166,9 +166,9 @@ class AzureContainerInstances:
                 time.sleep(spare.left(GONE_PAUSE))
         except azure.ERRORS as error:
             return Unknown(f"PUT: {failure}; and whether it is gone is not known: {azure.failure(error)}")
-        return outcomes.of_failure(_without_answer(failure), "PUT", now=_now())
+        return outcomes.of_failure(_as_refusal(failure), "PUT", now=_now())
 
-    def _looked_again(self, target: Target, group: Group, failure: Failure, spare: _Time) -> Outcome:
+    def _looked_again(self, target: Target, group: Group, failure: Failure, spare: _Deadline) -> Outcome:
         """Another has sent the same just before, or it is on its way out."""
         try:
             if self._looked(group, spare.left(LOOK_SECONDS)) is not None:
@@ -268,7 +268,7 @@ def _asked(call: str, ask: Callable[[], T], *, passing: frozenset[str] = frozens
         raise Unreachable(outcome.reason if isinstance(outcome, PoolUnavailable) else f"{call}: {failure}") from error
 
 
-def _without_answer(failure: Failure) -> Failure:
+def _as_refusal(failure: Failure) -> Failure:
     """A definite no, whatever its status: what it may have made is gone."""
     return replace(failure, trouble=Trouble.REFUSED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters.infrastructure.aci import arm
 from dispatcher.errors import InvalidInput
 
 # "Resource availability & quota limits for ACI": of a container group.
@@ -57,10 +58,11 @@ def _requests(container: Json) -> Json:
     for key in ("properties", "resources", "requests"):
         inner = part.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise InvalidInput(f"{key} of a container is {inner!r}: write an object", path=f"arm_template.{key}")
+            what = f"{key} of a container is {inner!r}: write an object"
+            raise InvalidInput(what, path=f"{arm.PATH}.properties.containers")
         part = inner
     if part.pop("gpu", None):
-        raise InvalidInput(f"a container asks for a gpu; {GPU_WAY_OUT}", path="arm_template.resources[0].gpu")
+        raise InvalidInput(f"a container asks for a gpu; {GPU_WAY_OUT}", path=f"{arm.PATH}.properties.containers")
     return part
 
 

@@ -1,4 +1,4 @@
-"""Where sandboxes run and what they are called there: apps, environments, names, tags, handles and links. Pure."""
+"""Where sandboxes run and what they are called there: apps, environments, names, tags, handles and links."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dispatcher.testing.servers.ecs_cluster import eventually
+
 if TYPE_CHECKING:
     from tests.e2e.aws.conftest import Installation
 
@@ -127,7 +129,8 @@ def test_a_cancelled_run_stops_its_task(installation: Installation) -> None:
     run = installation.ended(run_id)
 
     assert run["state_name"] == "Cancelled"
-    assert all(task["lastStatus"] != "RUNNING" for task in installation.tasks(run_id))
+    # Its runner tells of the end a moment before it ends.
+    eventually(lambda: all(task["lastStatus"] != "RUNNING" for task in installation.tasks(run_id)))
 
 
 def test_doubled_events_change_nothing_twice(installation: Installation) -> None:

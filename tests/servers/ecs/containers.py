@@ -136,10 +136,15 @@ class Container:
         return log
 
     def _forward(self, log: Json) -> None:
-        """All that it said, once it has ended: who follows Docker's log of one that ends at once may miss it."""
+        """Line by line; who follows Docker's log of one that ends at once may miss it, and reads it at the end."""
+        rest, told = b"", 0
         with responses.request_scope(responses.get_account_id(), log["region"] or responses.get_region()):
+            for chunk in self._docker.logs(stream=True, follow=True):
+                *lines, rest = (rest + chunk).split(b"\n")
+                self._put(log, lines)
+                told += len(lines)
             self._docker.wait(timeout=DAY_SECONDS)
-            self._put(log, self._docker.logs().split(b"\n"))
+            self._put(log, self._docker.logs().split(b"\n")[told:])
 
     def _put(self, log: Json, lines: list[bytes]) -> None:
         moment = int(time.time() * 1000)

@@ -256,7 +256,7 @@ class TestSize:
             ({"gpu_sku": "V100"}, "gpu_sku", "modal:push"),
             (
                 {"container": {"resources": {"requests": {"gpu": {"count": 1, "sku": "V100"}}}}},
-                "arm_template.resources[0].gpu",
+                "arm_template.resources[0].properties.containers",
                 "14 July 2025",
             ),
         ],
