@@ -11,6 +11,7 @@ from dispatcher.errors import InvalidInput
 
 RUNNER = "pushpool-run"
 RESERVED = "PUSHPOOL_"  # names that are ours: nobody else sets them
+RUN_TOKEN = "PUSHPOOL_RUN_TOKEN"  # noqa: S105 - its name
 
 
 def is_mark(value: object) -> bool:

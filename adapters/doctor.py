@@ -19,3 +19,9 @@ def stand_in(configuration: Mapping[str, Any]) -> Job:
         configuration=configuration,
         environment={},
     )
+
+
+def with_image(configuration: Mapping[str, Any], image: str) -> Mapping[str, Any]:
+    """A pool need not have an image nor a command: deployments bring theirs."""
+    found, command = configuration.get("image") or image, configuration.get("command") or ["true"]
+    return {**configuration, "image": found, "command": command}

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from adapters import asking, azure
+from adapters.commands import RUN_TOKEN
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.aci import diagnosis, groups, outcomes, places
 from adapters.infrastructure.aci.clients import Clients
@@ -36,7 +37,6 @@ from dispatcher.runs import Target
 
 T = TypeVar("T")
 
-TOKEN = "PUSHPOOL_RUN_TOKEN"  # noqa: S105 - its name
 LOOK_SECONDS, PUT_SECONDS, CALL_SECONDS = 4.0, 12.0, 10.0
 SUBMISSION_SECONDS = 25.0  # of a submission; a last call may take as long as a connection does besides
 GONE_PAUSE = 0.25  # between two looks whether it is
@@ -136,7 +136,7 @@ class AzureContainerInstances:
         if not (seconds := spare.left(PUT_SECONDS)):
             return NotNow("Azure was slow to say that it is not there; it was not sent")
         variables = body["properties"]["containers"][0]["properties"]["environmentVariables"]
-        variables.append({"name": TOKEN, "secureValue": submission.token})
+        variables.append({"name": RUN_TOKEN, "secureValue": submission.token})
         try:
             self._clients.put(group, body, seconds=seconds)
         except azure.ERRORS as error:

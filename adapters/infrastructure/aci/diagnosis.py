@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from adapters import azure
-from adapters.doctor import stand_in
+from adapters.doctor import stand_in, with_image
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.aci import outcomes, places
 from adapters.infrastructure.aci.arm import KIND
@@ -45,7 +45,7 @@ ACTIONS = {
 
 def checks(configuration: Json, request: Callable[[Job], Request], clients: Clients) -> list[Check]:
     """One after the other, as far as what was found allows."""
-    job = stand_in(_with_image(configuration))
+    job = stand_in(with_image(configuration, ANY_IMAGE))
     try:
         made = [request(job)]
         while (another := request(replace(job, refusals=len(made)))).target != made[0].target:
@@ -59,12 +59,6 @@ def checks(configuration: Json, request: Callable[[Job], Request], clients: Clie
         return [*found, ("credentials", False, str(error))]
     found.append(("credentials", True, azure.principal()))
     return [*found, *_Doctor(made, clients).checks()]
-
-
-def _with_image(configuration: Json) -> Json:
-    """A pool need not have an image nor a command: deployments bring theirs."""
-    image, command = configuration.get("image") or ANY_IMAGE, configuration.get("command") or ["true"]
-    return {**configuration, "image": image, "command": command}
 
 
 class _Doctor:

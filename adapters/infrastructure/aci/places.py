@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from adapters.names import submission_name
 from dispatcher.errors import InvalidInput
 from dispatcher.runs import Target
 
@@ -59,7 +59,7 @@ def named_group(target: Target, run_id: str, attempt: int, submit_seq: int) -> G
 
 def group_name(run_id: str, attempt: int, submit_seq: int) -> str:
     """Of one submission, at most 63 characters; so the same name is never asked for in two regions."""
-    return f"pushpool-{_hex(run_id)}-{attempt}-{submit_seq}"
+    return submission_name(run_id, attempt, submit_seq)
 
 
 def resource_group(target: Target) -> str:
@@ -72,13 +72,6 @@ def is_kept(target: Target) -> bool:
 
 def scope(subscription: str, resource_group: str) -> str:
     return f"/subscriptions/{subscription}/resourceGroups/{resource_group}"
-
-
-def _hex(run_id: str) -> str:
-    try:
-        return UUID(run_id).hex
-    except ValueError:
-        return hashlib.sha256(run_id.encode()).hexdigest()[:32]
 
 
 def target_of(configuration: Mapping[str, Any], *, subscription: str, regions: Sequence[str], turn: int) -> Target:

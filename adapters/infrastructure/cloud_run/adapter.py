@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from adapters import asking, google
+from adapters.commands import RUN_TOKEN
 from adapters.infrastructure.cloud_run import diagnosis, events, executions, outcomes, places
 from adapters.infrastructure.cloud_run.clients import Clients
 from adapters.infrastructure.cloud_run.labels import SUBMISSION
@@ -36,7 +37,6 @@ from dispatcher.ports import (
 )
 from dispatcher.runs import Target
 
-TOKEN = "PUSHPOOL_RUN_TOKEN"  # noqa: S105 - its name
 CREATE_SECONDS, RUN_SECONDS, CALL_SECONDS = 20.0, 12.0, 10.0
 PREPARATION_SECONDS = 16.0  # what comes before RunJob must be done by then
 GETS_AT_MOST = 20  # more executions than that are looked for in pages
@@ -274,7 +274,7 @@ def _is_shared(target: Target) -> bool:
 
 
 def _token(submission: Submission) -> dict[str, str]:
-    return {"name": TOKEN, "value": submission.token}
+    return {"name": RUN_TOKEN, "value": submission.token}
 
 
 def _environment(execution: Json) -> dict[str, str]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
+from adapters.names import submission_name
 from dispatcher.errors import InvalidInput
 
 TYPE = "cloud-run-v2:push"
@@ -55,7 +55,7 @@ def job_name(parent: str, job_id: str) -> str:
 
 def job_id(run_id: str, attempt: int, submit_seq: int) -> str:
     """Of the job of one submission. With its token it has fewer than 63 characters, as the API wants it."""
-    return f"pushpool-{_hex(run_id)}-{attempt}-{submit_seq}"
+    return submission_name(run_id, attempt, submit_seq)
 
 
 def started_execution(project: str, region: str, job_id: str) -> Execution:
@@ -67,13 +67,6 @@ def shared_job_id(pool: str, content: Mapping[str, Any]) -> str:
     """One name for one content of one pool: whoever makes it first, it is the same one."""
     text = json.dumps([pool, content], sort_keys=True, separators=(",", ":"))
     return f"{SHARED}{hashlib.sha256(text.encode()).hexdigest()[:24]}"
-
-
-def _hex(run_id: str) -> str:
-    try:
-        return UUID(run_id).hex
-    except ValueError:
-        return hashlib.sha256(run_id.encode()).hexdigest()[:32]
 
 
 def checked_project(project: str) -> str:

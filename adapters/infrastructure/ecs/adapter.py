@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from adapters import aws
+from adapters.commands import RUN_TOKEN
 from adapters.failures import Failure, Trouble
 from adapters.infrastructure.ecs import diagnosis, outcomes, places, stops
 from adapters.infrastructure.ecs.clients import PARALLEL, Clients
@@ -39,7 +40,6 @@ from dispatcher.runs import Target
 # What comes before RunTask must be done by then, so that RunTask's own 13 s end within `submit_deadline`.
 PREPARATION_SECONDS = 15.0
 DESCRIBED_AT_ONCE = 100  # API DescribeTasks
-TOKEN = "PUSHPOOL_RUN_TOKEN"  # noqa: S105 - its name
 
 TRAITS = Traits(
     # A token is good for an hour from its first use at least ("Ensuring idempotency"); less one late repeat.
@@ -233,7 +233,7 @@ def _told(overrides: Mapping[str, Any], definition: Definition, token: str) -> d
     """With the token, and with the main container's name if only the task definition knows it."""
     main, *others = overrides["containerOverrides"]
     named = {**main, "name": main["name"] or main_name(None, definition.content.get("containerDefinitions", ()))}
-    pairs = [*main["environment"], {"name": TOKEN, "value": token}]
+    pairs = [*main["environment"], {"name": RUN_TOKEN, "value": token}]
     return with_environment({**overrides, "containerOverrides": [named, *others]}, pairs)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from adapters.commands import RUN_TOKEN
 from adapters.failures import Failure
 from adapters.infrastructure.modal import diagnosis, outcomes, places
 from adapters.infrastructure.modal.clients import CallFailed, Clients
@@ -28,7 +29,6 @@ from dispatcher.ports import (
 )
 from dispatcher.runs import Target
 
-TOKEN = "PUSHPOOL_RUN_TOKEN"  # noqa: S105 - its name
 BUILD_PAUSE = timedelta(seconds=15)
 
 TRAITS = Traits(
@@ -95,7 +95,7 @@ class Modal:
     def _prepared(self, submission: Submission) -> tuple[Any, Outcome | None]:
         """All that the sandbox needs, its image too; or what is the matter. Nothing is started."""
         target, body = submission.request.target, dict(submission.request.body)
-        body["env"] = {**body["env"], TOKEN: submission.token}
+        body["env"] = {**body["env"], RUN_TOKEN: submission.token}
         call, app, environment = self._clients.call, places.app_of(target), target.region
         try:
             ready = call(lambda modal: modal.ready(body, app, environment), seconds=self._patience.prepare)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from adapters.doctor import stand_in
+from adapters.doctor import stand_in, with_image
 from adapters.failures import Trouble
 from adapters.infrastructure.modal import outcomes, places
 from adapters.infrastructure.modal.clients import CallFailed, Clients
@@ -28,18 +28,12 @@ UNREACHED = (
 def checks(configuration: Json, request: Callable[[Job], Request], clients: Clients) -> list[Check]:
     """One after the other, as far as what was found allows."""
     try:
-        made = request(stand_in(_with_image(configuration)))
+        made = request(stand_in(with_image(configuration, ANY_IMAGE)))
     except InvalidInput as error:
         return [("configuration", False, str(error))]
     token = _looked("token", lambda modal: modal.greet(), clients, has_to_answer=True)
     found: list[Check] = [("configuration", True, ""), token]
     return [*found, *_named(made, clients)] if token[1] else found
-
-
-def _with_image(configuration: Json) -> Json:
-    """A pool need not have an image nor a command: deployments bring theirs."""
-    image, command = configuration.get("image") or ANY_IMAGE, configuration.get("command") or ["true"]
-    return {**configuration, "image": image, "command": command}
 
 
 def _named(made: Request, clients: Clients) -> Iterator[Check]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
+from adapters.names import submission_name
 from dispatcher.errors import InvalidInput
 from dispatcher.ports import Job
 from dispatcher.runs import Target
@@ -56,7 +55,7 @@ def checked_name(name: object, path: str) -> str:
 
 def sandbox_name(run_id: str, attempt: int, submit_seq: int) -> str:
     """Of one submission's sandbox; 64 characters at the most, as Modal wants it."""
-    return f"pushpool-{_hex(run_id)}-{attempt}-{submit_seq}"
+    return submission_name(run_id, attempt, submit_seq)
 
 
 def tags_of(job: Job) -> dict[str, str]:
@@ -80,10 +79,3 @@ def link(object_id: str) -> str:
 
 def _legal(text: str) -> str:
     return _ILLEGAL.sub("-", text)[:63]
-
-
-def _hex(run_id: str) -> str:
-    try:
-        return UUID(run_id).hex
-    except ValueError:
-        return hashlib.sha256(run_id.encode()).hexdigest()[:32]

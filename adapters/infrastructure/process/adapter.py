@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from adapters.commands import RUNNER
+from adapters.commands import RUN_TOKEN, RUNNER
 from adapters.doctor import stand_in
 from adapters.infrastructure.process import folders, shim
 from adapters.infrastructure.process.folders import Attempt, Stage
@@ -108,7 +108,7 @@ class Process:
     def _start(self, attempt: Attempt, submission: Submission) -> Outcome | None:
         """None if it was started, now or before."""
         body = submission.request.body
-        extra = {"PUSHPOOL_RUN_TOKEN": submission.token, MARK: str(attempt.folder)}
+        extra = {RUN_TOKEN: submission.token, MARK: str(attempt.folder)}
         try:
             if attempt.folder.exists():
                 return None
