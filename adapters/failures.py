@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+LONGEST_MESSAGE = 700  # characters
+
 
 class Trouble(StrEnum):
     """What a failed call tells."""
@@ -37,3 +39,12 @@ class Failure:
 
 def one_line(exc: BaseException | str) -> str:
     return " ".join(str(exc).split())
+
+
+def told(says: str, words: str, advice: str) -> str:
+    """One line: what it was, in the cloud's words too where they say more, and what to do, which is never cut off."""
+    line = "; ".join(part for part in (": ".join(part for part in (says, words) if part), advice) if part)
+    if len(line) <= LONGEST_MESSAGE:
+        return line
+    kept = LONGEST_MESSAGE - len(advice) - 3
+    return f"{line[:kept]}…; {advice}" if advice else f"{line[:kept]}…"

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from adapters.failures import told
 from adapters.infrastructure.aci import reasons
 from adapters.infrastructure.aci.places import CONTAINER
 from adapters.infrastructure.aci.reasons import Diagnosis
 from dispatcher.ports import Cause, Observation, Phase
 
-LONGEST_MESSAGE = 700
 SENT_AWAY = 75  # by the runner: of another container than the one that claimed the attempt
 _KILLS = (137, 143)  # SIGKILL and SIGTERM
 _NOT_BEGUN = (126, 127, 128)
@@ -185,13 +185,7 @@ def _group_state(group: Json) -> str:
 
 def _message(said: str, diagnosis: Diagnosis) -> str:
     """One line: what it was, in Azure's words too where they say more, and what to do."""
-    line = "; ".join(
-        part for part in (": ".join(p for p in (diagnosis.says, said.rstrip(".")) if p), diagnosis.advice) if part
-    )
-    if len(line) <= LONGEST_MESSAGE:
-        return line
-    kept = LONGEST_MESSAGE - len(diagnosis.advice) - 3
-    return f"{line[:kept]}…; {diagnosis.advice}" if diagnosis.advice else f"{line[:kept]}…"
+    return told(diagnosis.says, said.rstrip("."), diagnosis.advice)
 
 
 def _part(whole: Json, *keys: str) -> Json:

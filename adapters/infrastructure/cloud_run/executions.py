@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from adapters.failures import told
 from adapters.infrastructure.cloud_run import reasons
 from adapters.infrastructure.cloud_run.reasons import Diagnosis
 from dispatcher.ports import Cause, Observation, Phase
 
-LONGEST_MESSAGE = 700
 FAILED, SUCCEEDED = "CONDITION_FAILED", "CONDITION_SUCCEEDED"
 
 Json = Mapping[str, Any]
@@ -132,11 +132,7 @@ def _said(execution: Json) -> str:
 def _message(said: str, diagnosis: Diagnosis) -> str:
     """One line: what it was, in Google's words too where they say more, and what to do."""
     words = "" if diagnosis.cause is Cause.EXITED else said
-    line = "; ".join(part for part in (": ".join(p for p in (diagnosis.says, words) if p), diagnosis.advice) if part)
-    if len(line) <= LONGEST_MESSAGE:
-        return line
-    kept = LONGEST_MESSAGE - len(diagnosis.advice) - 4
-    return f"{line[:kept]}…; {diagnosis.advice}" if diagnosis.advice else f"{line[:kept]}…"
+    return told(diagnosis.says, words, diagnosis.advice)
 
 
 def _time(value: object) -> datetime | None:

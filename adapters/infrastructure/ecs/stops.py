@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from adapters.failures import told
 from adapters.infrastructure.ecs.containers import DEFAULT_NAME
 from dispatcher.ports import Cause, Observation, Phase
-
-LONGEST_MESSAGE = 700
 
 _BEFORE = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 _AFTER = frozenset({"STOPPED", "DELETED"})
@@ -133,15 +132,8 @@ def _others(task: Mapping[str, Any], container: Mapping[str, Any]) -> str:
 
 def _message(task: Mapping[str, Any], container: Mapping[str, Any], diagnosis: Diagnosis) -> str:
     """One line: what it was, in AWS's words too where they say more, and what to do."""
-    if diagnosis.cause is Cause.EXITED:
-        parts = [diagnosis.says]
-    else:
-        parts = [": ".join(part for part in (diagnosis.says, _words(task, container)) if part)]
-    line = "; ".join(part for part in (*parts, diagnosis.advice) if part)
-    if len(line) <= LONGEST_MESSAGE:
-        return line
-    kept = LONGEST_MESSAGE - len(diagnosis.advice) - 4
-    return f"{line[:kept]}…; {diagnosis.advice}" if diagnosis.advice else f"{line[:kept]}…"
+    words = "" if diagnosis.cause is Cause.EXITED else _words(task, container)
+    return told(diagnosis.says, words, diagnosis.advice)
 
 
 def _words(task: Mapping[str, Any], container: Mapping[str, Any]) -> str:

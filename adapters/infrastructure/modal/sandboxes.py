@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from adapters.failures import one_line
+from adapters.failures import one_line, told
 from dispatcher.ports import Cause, Observation, Phase
 
-LONGEST_MESSAGE, LONGEST_LOG = 700, 4000
+LONGEST_LOG = 4000
 TIMED_OUT, TERMINATED = 124, 137  # what Modal's client calls them
 
 
@@ -111,11 +111,7 @@ def _exit_code(state: State, diagnosis: Diagnosis) -> int | None:
 def _message(said: str, diagnosis: Diagnosis) -> str:
     """One line: what it was, in Modal's words too where they say more, and what to do."""
     words = "" if diagnosis.cause is Cause.EXITED else one_line(said)
-    line = "; ".join(part for part in (": ".join(p for p in (diagnosis.says, words) if p), diagnosis.advice) if part)
-    if len(line) <= LONGEST_MESSAGE:
-        return line
-    kept = LONGEST_MESSAGE - len(diagnosis.advice) - 4
-    return f"{line[:kept]}…; {diagnosis.advice}" if diagnosis.advice else f"{line[:kept]}…"
+    return told(diagnosis.says, words, diagnosis.advice)
 
 
 def _time(seconds: float) -> datetime | None:

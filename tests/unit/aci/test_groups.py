@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.failures import LONGEST_MESSAGE
 from adapters.infrastructure.aci import groups, reasons
 from dispatcher.ports import Cause, Observation, Phase
 
@@ -241,6 +242,6 @@ def test_a_message_is_one_line_that_keeps_the_advice() -> None:
         events=(warning("Failed", f"{LACKS}\n{'x' * 2000}"),),
     )
 
-    assert len(found.message) == groups.LONGEST_MESSAGE
+    assert len(found.message) == LONGEST_MESSAGE
     assert found.message.endswith(f"…; {reasons.CAPACITY_ADVICE}")
     assert "\n" not in found.message

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.failures import LONGEST_MESSAGE
 from adapters.infrastructure.cloud_run import executions
 from dispatcher.ports import Cause, Observation, Phase
 
@@ -214,7 +215,7 @@ def test_without_a_time_of_its_end_it_is_that_of_its_condition() -> None:
 def test_a_long_message_is_shortened_and_keeps_the_advice() -> None:
     found = seen(execution(message=f"Internal error {'x' * 2000}; The configured memory limit was reached."))
 
-    assert len(found.message) <= executions.LONGEST_MESSAGE
+    assert len(found.message) <= LONGEST_MESSAGE
     assert found.message.endswith("give it more (variable `memory`)")
 
 

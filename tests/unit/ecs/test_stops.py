@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapters.infrastructure.ecs.stops import LONGEST_MESSAGE, observation
+from adapters.failures import LONGEST_MESSAGE
+from adapters.infrastructure.ecs.stops import observation
 from dispatcher.ports import Cause, Phase
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/jobs/0123456789abcdef0123456789abcdef"

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.infrastructure.modal.sandboxes import LONGEST_LOG, LONGEST_MESSAGE, State, observation
+from adapters.failures import LONGEST_MESSAGE
+from adapters.infrastructure.modal.sandboxes import LONGEST_LOG, State, observation
 from dispatcher.ports import Cause, Observation, Phase
 
 HANDLE = "sb-1"
