@@ -61,6 +61,10 @@ fmt: $(STAMP) ## format, and repair what ruff can
 cov: $(STAMP) ## every test with branch coverage, page by page in htmlcov/
 	$(PYTEST) --cov --cov-report=term --cov-report=html $(ARGS)
 
+.PHONY: prove
+prove: $(STAMP) $(SERVERS) ## kill dispatchers at every step on every store and cloud, and check the five promises (an hour)
+	$(BIN)/python -m dispatcher.testing.proof $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## measure it against the numbers it is held to
 	$(BIN)/python -m benchmarks $(ARGS)

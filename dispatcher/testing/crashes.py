@@ -1,16 +1,16 @@
-"""Deaths at every step: each call to the store and to the cloud is a place where a dispatcher may die.
+"""Trouble at every step: each call to store and cloud is a place where a dispatcher may die, or hear nothing.
 
-A `Fuse` counts the steps, one before and one after each call, and dies at the one it is told; from then on nothing that
-this process does reaches the store or the cloud, whatever thread does it.
+A `Fuse` counts the steps, one before and one after each call, and blows at the one it is told.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
-from dispatcher.ports import Infrastructure, Store
+from dispatcher.errors import StoreUnavailable, Unreachable
+from dispatcher.ports import Infrastructure, Outcome, Store, Submission, Unknown
 
 T = TypeVar("T")
 
@@ -22,22 +22,35 @@ STORE_CALLS = frozenset(
     }
 )  # fmt: skip
 CLOUD_CALLS = frozenset({"submit", "find", "describe_many", "cancel", "cleanup"})
-# Nothing is written between two calls, so a death before one is a death after another.
-CHANGES = frozenset(f"after {call}" for call in (*STORE_CALLS, "submit", "cancel", "cleanup"))
 
 
 class DiedError(BaseException):
     """The process is gone. No `except Exception` holds it up."""
 
 
+Blow: TypeAlias = Callable[["Fuse"], NoReturn]
+
+
+def died(fuse: Fuse) -> NoReturn:
+    """From now on nothing that this process does reaches the store or the cloud, whatever thread does it."""
+    fuse.is_dead = True
+    raise DiedError
+
+
+def unheard(fuse: Fuse) -> NoReturn:
+    """No answer: before a call, and nothing was done; after it, and it was."""
+    call = fuse.steps[-1].rpartition(" ")[2]
+    raise (StoreUnavailable if call in STORE_CALLS else Unreachable)(f"{call}: the line was cut")
+
+
 class Fuse:
-    """Dies at step `at`, counted from 0; never, if that is None. `steps` names those that were passed.
+    """Blows at step `at`, counted from 0; never, if that is None. `steps` names those that were passed.
 
     `of`: only steps of that name are counted.
     """
 
-    def __init__(self, at: int | None = None, *, of: str | None = None) -> None:
-        self._at, self._of = at, of
+    def __init__(self, at: int | None = None, *, of: str | None = None, blow: Blow = died) -> None:
+        self._at, self._of, self._blow = at, of, blow
         self._count = 0
         self._lock = threading.Lock()
         self.steps: list[str] = []
@@ -56,9 +69,8 @@ class Fuse:
             self.steps.append(name)
             if self._of in (None, name):
                 self._count += 1
-                self.is_dead = self._count - 1 == self._at
-            if self.is_dead:
-                raise DiedError
+                if self._count - 1 == self._at:
+                    self._blow(self)
 
 
 class _Fused:
@@ -74,9 +86,20 @@ class _Fused:
         return lambda *args, **kwargs: self._fuse.call(name, lambda: found(*args, **kwargs))
 
 
+class _FusedCloud(_Fused):
+    """A submission that is not answered has an outcome too."""
+
+    def submit(self, submission: Submission) -> Outcome:
+        try:
+            outcome: Outcome = self._fuse.call("submit", lambda: self._behind.submit(submission))
+        except Unreachable as exc:
+            return Unknown(str(exc))
+        return outcome
+
+
 def fused_store(store: Store, fuse: Fuse) -> Store:
     return cast("Store", _Fused(store, fuse, STORE_CALLS))
 
 
 def fused_cloud(cloud: Infrastructure, fuse: Fuse) -> Infrastructure:
-    return cast("Infrastructure", _Fused(cloud, fuse, CLOUD_CALLS))
+    return cast("Infrastructure", _FusedCloud(cloud, fuse, CLOUD_CALLS))

@@ -1,73 +1,114 @@
-"""A dispatcher that dies before and after every call to the store and to the cloud: the promises hold each time."""
+"""A part of `make prove`: dispatchers are killed before and after every call of a life, and the promises hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adapters.stores.sqlite import open_store
-from dispatcher.ports import Store
-from dispatcher.testing.crashes import DiedError, Fuse
-from dispatcher.testing.far_side import FarSide
-from dispatcher.testing.memory import MemoryStore
-from dispatcher.testing.world import World, live, start_at
+from dispatcher.testing.proof.cast import SHORT, WHOLE
+from dispatcher.testing.proof.cell import Cell, Told, deaths
+from dispatcher.testing.proof.clouds import clouds
+from dispatcher.testing.proof.clouds.ecs import ecs_in
+from dispatcher.testing.proof.stores import NewStore, dynamodb_at, firestore_at, stores
+from dispatcher.testing.proof.trouble import EVENTS
+from dispatcher.testing.servers.aws_account import AwsAccount
 
-PARTS = 8  # of the steps, so that several processes can share them
-FAULTS = ("none", "reply lost", "throttled", "no answer", "denied", "doubled events", "no events")
-
-
-def on_sqlite(folder: Path) -> Callable[[], Store]:
-    store = open_store(str(folder / "store.db"))
-    return lambda: store
+PARTS = 6  # of the steps, so that several processes can share them
+ONE = ("flaky", "slow")  # a run that fails and is tried again, and one that is cancelled
+TROUBLES = ("throttled", "denied", "timeout", "reply lost", *EVENTS)
 
 
-def in_memory(folder: Path) -> Callable[[], Store]:
-    store = MemoryStore()
-    return lambda: store
+@pytest.fixture(autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """A proof sets what its clients are led by."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
-def a_world(folder: Path, opener: Callable[[Path], Callable[[], Store]], fault: str = "none") -> World:
-    folder.mkdir()
-    clock = start_at()
-    far = FarSide(folder / "far.db", now=clock.now)
-    if fault == "doubled events":
-        far.behave(event_copies=2, event_delay=30.0, newest_event_first=True)
-    elif fault == "no events":
-        far.behave(event_copies=0)
-    elif fault != "none":
-        far.behave(start_seconds=50.0)  # so that it is asked after before it can speak for itself
-        far.fail_next({"no answer": "timeout"}.get(fault, fault), times=2)
-    return World(opener(folder), far, clock)
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def a_cell(opened: ExitStack, folder: Path, new_store: NewStore, cloud: str, roles: Sequence[str]) -> Cell:
+    return Cell(folder, new_store, opened.enter_context(clouds(cloud, folder)), roles)
+
+
+def judged(lives: Iterator[Told]) -> list[Told]:
+    """Each life, all promises kept; the first is the one in which no call went wrong."""
+    told = []
+    for each in lives:
+        assert (str(each.plan), each.tripped, each.breaches) == (str(each.plan), each.tripped, [])
+        told.append(each)
+    tripped = [each.tripped for each in told[1:] if each.tripped is not None]
+    assert len(tripped) >= 0.9 * len(told[1:])  # a life may be shorter than the one that was counted
+    return told
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_death_at_any_step_breaks_no_promise_on_sqlite(tmp_path: Path, part: int) -> None:
-    steps = live(a_world(tmp_path / "whole", on_sqlite))
+def test_a_death_at_any_step_breaks_no_promise_on_sqlite(opened: ExitStack, tmp_path: Path, part: int) -> None:
+    cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", WHOLE)
 
-    assert len(steps) > 100
-    for step in range(part, len(steps), PARTS):
-        live(a_world(tmp_path / f"step-{step}", on_sqlite), step)
+    whole = judged(deaths(cell, every=PARTS, first=part))[0]
 
-
-@pytest.mark.parametrize("fault", FAULTS[1:])
-def test_a_death_at_any_step_under_a_fault_of_the_cloud_breaks_no_promise(tmp_path: Path, fault: str) -> None:
-    steps = live(a_world(tmp_path / "whole", in_memory, fault))
-
-    for step in range(len(steps)):
-        live(a_world(tmp_path / f"step-{step}", in_memory, fault), step)
+    assert {"before admit", "after submit", "after move", "after cancel"} <= set(whole.steps)
+    assert len(whole.steps) > 150
 
 
-def test_the_fuse_stops_a_process_for_good(tmp_path: Path) -> None:
-    world = a_world(tmp_path / "world", in_memory)
-    world.prepare()
-    world.order()
-    before = world.runs(world.open_store())
-    fuse = Fuse(0)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_death_at_any_step_breaks_no_promise_on_dynamodb(
+    opened: ExitStack, tmp_path: Path, dynamodb: Any, part: int
+) -> None:
+    cell = a_cell(opened, tmp_path, dynamodb_at(dynamodb.meta.endpoint_url), "scripted", SHORT)
 
-    with pytest.raises(DiedError):
-        world.round(fuse)
+    assert len(judged(deaths(cell, every=PARTS, first=part))[0].steps) > 60
 
-    assert fuse.is_dead
-    assert world.runs(world.open_store()) == before
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_death_at_any_step_breaks_no_promise_on_firestore(
+    opened: ExitStack, tmp_path: Path, firestore_emulator: str, part: int
+) -> None:
+    cell = a_cell(opened, tmp_path, firestore_at(firestore_emulator), "scripted", SHORT)
+
+    assert len(judged(deaths(cell, every=PARTS, first=part))[0].steps) > 60
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_death_in_trouble_breaks_no_promise(opened: ExitStack, tmp_path: Path, trouble: str) -> None:
+    cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
+
+    assert set(cell.troubles()) == set(TROUBLES)
+    judged(deaths(cell, trouble=trouble, every=6))
+
+
+def test_a_call_that_is_not_answered_breaks_no_promise(opened: ExitStack, tmp_path: Path) -> None:
+    cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
+
+    judged(deaths(cell, how="unheard"))
+
+
+@pytest.mark.parametrize("cloud", ["process", "cloud-run", "aci", "modal"])
+def test_a_death_at_any_step_breaks_no_promise_on(opened: ExitStack, tmp_path: Path, cloud: str) -> None:
+    cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), cloud, ONE)
+
+    whole = judged(deaths(cell))[0]
+
+    assert whole.started == 3
+    assert {"after submit", "after cancel"} <= set(whole.steps)
+
+
+def test_a_death_at_any_step_breaks_no_promise_on_ecs(
+    opened: ExitStack, tmp_path: Path, aws_account: AwsAccount
+) -> None:
+    new_store = opened.enter_context(stores("sqlite", tmp_path))
+    cell = Cell(tmp_path, new_store, ecs_in(aws_account), ONE)
+
+    assert judged(deaths(cell))[0].started == 3

@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.stores.dynamodb import DynamoStore
+from dispatcher.context import Context
 from dispatcher.ports import Store
-from dispatcher.testing.crashes import Fuse
-from dispatcher.testing.far_side import FarSide
+from dispatcher.testing.crashes import Fuse, fused_cloud, fused_store
+from dispatcher.testing.fake_cloud import FakeCloud
 from dispatcher.testing.half_visible import Blur
 from dispatcher.testing.memory import MemoryStore
-from dispatcher.testing.world import World, live, start_at
+from dispatcher.testing.proof.cast import WHOLE
+from dispatcher.testing.proof.far import CLOCK
+from dispatcher.testing.proof.here import Here
+from dispatcher.testing.proof.life import Life
+from dispatcher.testing.proof.product import Silent
+from dispatcher.testing.proof.promises import breaches
+from dispatcher.testing.proof.scripted import scripted
+from dispatcher.testing.proof.shared_clock import SharedClock
+from dispatcher.tokens import KeyRing
 
 SEEDS = 10
 
 
-class HalfSeen(World):
-    """What goes on in it is decided on blurred lists; it is judged on clear ones."""
-
-    def round(self, fuse: Fuse | None = None) -> None:
-        clear, self.open_store = self.open_store, lambda: self.blur.store
-        try:
-            super().round(fuse)
-        finally:
-            self.open_store = clear
-
-    blur: Blur
-
-
-def half_seen(folder: Path, store: Store, seed: int) -> HalfSeen:
+def lived(folder: Path, store: Store, seed: int, at: int | None = None) -> Sequence[str]:
+    """The steps of a life in which all is decided on blurred lists, with a death at one; it is judged on clear ones."""
     folder.mkdir()
-    clock = start_at()
-    world = HalfSeen(lambda: store, FarSide(folder / "far.db", now=clock.now), clock)
-    world.blur = Blur(store, seed)
-    return world
+    with closing(SharedClock(folder / CLOCK)) as clock, scripted(folder) as new_far, closing(new_far()) as far:
+        cloud, blur, fuse = FakeCloud(far.side), Blur(store, seed), Fuse(at)
+        clear = Context(store, lambda _: cloud, Silent(), KeyRing.generate(), clock, "http://127.0.0.1:4280")
+
+        def blurred(fuse: Fuse) -> Context:
+            fused = fused_cloud(cloud, fuse)
+            return replace(clear, store=fused_store(blur.store, fuse), infrastructure=lambda _: fused)
+
+        life = Life(clear, far, Here(blurred, fuse), clock, WHOLE)
+        life.prepare()
+        life.live()
+        assert breaches(life) == []
+        assert blur.blurred > 20
+        return fuse.steps
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_promise_is_broken_whatever_is_seen_of_a_commit(tmp_path: Path, seed: int) -> None:
-    world = half_seen(tmp_path / "whole", MemoryStore(), seed)
+    steps = lived(tmp_path / "whole", MemoryStore(), seed)
 
-    steps = live(world)
-
-    assert world.blur.blurred > 20
     for step in range(seed, len(steps), 3 * SEEDS):
-        live(half_seen(tmp_path / f"step-{step}", MemoryStore(), seed), step)
+        lived(tmp_path / f"step-{step}", MemoryStore(), seed, step)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_no_promise_is_broken_on_dynamodb(tmp_path: Path, dynamodb: Any, table: str, seed: int) -> None:
-    world = half_seen(tmp_path / "whole", DynamoStore(table, client=dynamodb), seed)
-
-    live(world)
-
-    assert world.blur.blurred > 20
+    lived(tmp_path / "whole", DynamoStore(table, client=dynamodb), seed)

@@ -22,16 +22,21 @@ from dispatcher.catalogue.changes import change_deployment, deployment_named
 from dispatcher.catalogue.deployments import put_deployment
 from dispatcher.catalogue.pools import pause_pool
 from dispatcher.catalogue.queues import pause_queue, put_queue
+from dispatcher.context import Context
 from dispatcher.dispatch import Dispatcher
 from dispatcher.errors import PushpoolError
 from dispatcher.forms import DeploymentForm, RunForm, WorkQueueForm
 from dispatcher.pools import WorkPool
-from dispatcher.ports import Store
+from dispatcher.ports import RunFilter, Store
 from dispatcher.runs import FlowRun
-from dispatcher.testing.fake_cloud import TYPE
+from dispatcher.testing.clock import HandClock
+from dispatcher.testing.fake_cloud import TYPE, FakeCloud
 from dispatcher.testing.far_side import FarSide
 from dispatcher.testing.memory import MemoryStore
-from dispatcher.testing.world import POOL, TEMPLATE, World, start_at
+from dispatcher.testing.proof.cast import POOL
+from dispatcher.testing.proof.product import Silent
+from dispatcher.testing.proof.scripted import TEMPLATE
+from dispatcher.tokens import KeyRing
 
 DEPLOYMENTS = ("plain", "limited", "replacing", "retried", "timed")
 QUEUES = ("default", "narrow")
@@ -49,19 +54,19 @@ class Installation(RuleBasedStateMachine):
     def open(self) -> None:
         self.folder = contextlib.ExitStack()
         path = Path(self.folder.enter_context(tempfile.TemporaryDirectory()))
-        clock, data = start_at(), self.an_empty_store()
-
-        def open_store() -> Store:
-            return data
-
-        self.world = World(open_store, FarSide(path / "far.db", now=clock.now), clock)
-        self.store: Store = data
+        self.clock = HandClock()
+        self.far = FarSide(path / "far.db", now=self.clock.now)
+        self.store = self.an_empty_store()
+        cloud = FakeCloud(self.far)
+        self.context = Context(
+            self.store, lambda _: cloud, Silent(), KeyRing.generate(), self.clock, "http://127.0.0.1:4280"
+        )
         self.ended: dict[str, FlowRun] = {}
         self.held: dict[str, int] = {}
         self._register()
 
     def _register(self) -> None:
-        context, now = self.world.context(), self.world.clock.now()
+        context, now = self.context, self.clock.now()
         pool = WorkPool(name=POOL, type=TYPE, created=now, updated=now, base_job_template=TEMPLATE, concurrency_limit=3)
         records.write(self.store, pool)
         put_queue(context, POOL, "default", WorkQueueForm())
@@ -79,25 +84,25 @@ class Installation(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(DEPLOYMENTS), soon=st.booleans())
     def create(self, name: str, soon: bool) -> None:
-        at = self.world.clock.now() + timedelta(seconds=30) if soon else None
-        flow_runs.create_run(self.world.context(), name, RunForm(scheduled_time=at))
+        at = self.clock.now() + timedelta(seconds=30) if soon else None
+        flow_runs.create_run(self.context, name, RunForm(scheduled_time=at))
 
     @rule(pick=numbers)
     def cancel(self, pick: int) -> None:
         if (run := self._any(pick)) is not None:
             with contextlib.suppress(PushpoolError):
-                flow_runs.cancel_run(self.world.context(), run.id)
+                flow_runs.cancel_run(self.context, run.id)
 
     @rule(pick=numbers)
     def retry(self, pick: int) -> None:
         if (run := self._any(pick)) is not None:
             with contextlib.suppress(PushpoolError):
-                flow_runs.retry_run(self.world.context(), run.id)
+                flow_runs.retry_run(self.context, run.id)
                 self.ended.pop(run.id, None)
 
     @rule(paused=st.booleans(), what=st.sampled_from(["pool", *QUEUES, *DEPLOYMENTS]))
     def pause(self, paused: bool, what: str) -> None:
-        context = self.world.context()
+        context = self.context
         if what == "pool":
             pause_pool(context, POOL, paused=paused)
         elif what in QUEUES:
@@ -107,7 +112,7 @@ class Installation(RuleBasedStateMachine):
 
     @rule(limit=limits, what=st.sampled_from(["pool", "narrow", "limited"]))
     def change_limit(self, limit: int | None, what: str) -> None:
-        context = self.world.context()
+        context = self.context
         if what == "pool":
             pool = records.read(self.store, WorkPool, POOL)
             assert pool is not None
@@ -121,25 +126,25 @@ class Installation(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0, 5, 40, 400]))
     def dispatch(self, seconds: int) -> None:
-        self.world.clock.move(timedelta(seconds=seconds))
-        dispatcher = Dispatcher(self.world.context())
-        dispatcher.tick(until=self.world.clock.now() + timedelta(minutes=1))
+        self.clock.move(timedelta(seconds=seconds))
+        dispatcher = Dispatcher(self.context)
+        dispatcher.tick(until=self.clock.now() + timedelta(minutes=1))
         dispatcher.close()
 
     @rule(kind=st.sampled_from(["reply lost", "throttled", "timeout", "rejected"]))
     def trouble(self, kind: str) -> None:
-        self.world.far.fail_next(kind)
+        self.far.fail_next(kind)
 
     # containers and their cloud; words may be stale, doubled, of another container
 
     @rule(pick=numbers, word=st.sampled_from(Word), impostor=st.booleans(), told=st.booleans(), code=st.integers(0, 2))
     def speak(self, pick: int, word: Word, impostor: bool, told: bool, code: int) -> None:
-        started = self.world.far.started()
+        started = self.far.started()
         if not started:
             return
         start = started[pick % len(started)]
-        context = self.world.context()
-        environment = self.world.far.environment(start.handle)
+        context = self.context
+        environment = self.far.environment(start.handle)
         instance = "impostor" if impostor else start.handle
         before = self.store.get_run(start.run_id)
         with contextlib.suppress(PushpoolError):
@@ -158,15 +163,15 @@ class Installation(RuleBasedStateMachine):
 
     @rule(pick=numbers, how=st.sampled_from(["finish", "crash", "kill"]))
     def stop_container(self, pick: int, how: str) -> None:
-        live = self.world.far.live()
+        live = self.far.live()
         if live:
-            getattr(self.world.far, how)(live[pick % len(live)])
+            getattr(self.far, how)(live[pick % len(live)])
 
     @rule(twice=st.booleans())
     def deliver_events(self, twice: bool) -> None:
-        context = self.world.context()
+        context = self.context
         cloud = context.infrastructure(TYPE)
-        for raw in self.world.far.take_events():
+        for raw in self.far.take_events():
             event = cloud.parse_event(raw)
             for _ in range(1 + twice):
                 if event is not None:
@@ -180,7 +185,7 @@ class Installation(RuleBasedStateMachine):
         pool = records.read(self.store, WorkPool, POOL)
         assert pool is not None
         entries = self.store.active(POOL)
-        limited = deployment_named(self.world.context(), "limited")
+        limited = deployment_named(self.context, "limited")
         queues = {queue.name: queue.concurrency_limit for queue in records.queues_of(self.store, POOL)}
         now = {"pool": len(entries), "narrow": sum(entry.queue == "narrow" for entry in entries)}
         now["limited"] = sum(entry.deployment_id == limited.id for entry in entries)
@@ -192,7 +197,7 @@ class Installation(RuleBasedStateMachine):
 
     @invariant()
     def slots_match_runs(self) -> None:
-        active = {run.id: run for run in self.world.runs(self.store) if run.is_active}
+        active = {run.id: run for run in self._runs() if run.is_active}
         entries = {entry.run_id: entry for entry in self.store.active(POOL)}
         assert entries.keys() == active.keys()
         for run_id, run in active.items():
@@ -201,11 +206,11 @@ class Installation(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_started_twice(self) -> None:
-        assert self.world.far.doubles() == []
+        assert self.far.doubles() == []
 
     @invariant()
     def what_has_ended_stays_ended(self) -> None:
-        for run in self.world.runs(self.store):
+        for run in self._runs():
             if run.id in self.ended:
                 assert (run.state, run.attempt) == (self.ended[run.id].state, self.ended[run.id].attempt)
             elif run.is_final:
@@ -213,18 +218,18 @@ class Installation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything is resumed, containers behave: nothing is lost or stuck."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "context"):
             return
         self._resume()
         for _ in range(80):
-            for handle in self.world.far.live():
-                self.world.far.finish(handle, 0)
+            for handle in self.far.live():
+                self.far.finish(handle, 0)
             self.deliver_events(twice=False)
             self.dispatch(20)
-            runs = self.world.runs(self.store)
+            runs = self._runs()
             if all(run.is_final for run in runs):
                 break
-        stuck = [f"{run.deployment} {run.state}" for run in self.world.runs(self.store) if not run.is_final]
+        stuck = [f"{run.deployment} {run.state}" for run in self._runs() if not run.is_final]
         assert not stuck
         assert not self.store.active(POOL)
         self.folder.close()
@@ -236,8 +241,11 @@ class Installation(RuleBasedStateMachine):
         for what in ("pool", *QUEUES, *DEPLOYMENTS):
             self.pause(paused=False, what=what)
 
+    def _runs(self) -> list[FlowRun]:
+        return list(self.store.runs(RunFilter(), limit=200).items)
+
     def _any(self, pick: int) -> FlowRun | None:
-        runs = self.world.runs(self.store)
+        runs = self._runs()
         return runs[pick % len(runs)] if runs else None
 
 

@@ -73,6 +73,10 @@ class AwsAccount:
         """As the kernel does when memory runs out: SIGKILL."""
         self._order("kill", task=task_arn)
 
+    def forget(self, task_arn: str) -> None:
+        """As an hour after its end: ECS does not know it any more. One that runs is killed, and nothing tells of it."""
+        self._order("forget", task=task_arn)
+
     def events(self, task_arn: str | None = None) -> list[dict[str, Any]]:
         """The "ECS Task State Change" events sent so far, as a target receives them; of one task, or of all."""
         told = self._order("events")

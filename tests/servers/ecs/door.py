@@ -48,6 +48,7 @@ def _orders(service: Service) -> dict[str, Callable[[Json], Any]]:
             "SpotInterruption", "Your Spot Task was interrupted."
         ),
         "kill": lambda order: service.life(order["task"]).kill(),
+        "forget": lambda order: service.forget(order["task"]),
         "events": events,
         "release-events": lambda order: service.news.release(backwards=order.get("backwards", False)),
     }

@@ -73,6 +73,11 @@ class Life:
         for container in self._containers:
             container.kill()
 
+    def forget(self) -> None:
+        """Killed, and nothing more is told of it."""
+        self._task["_ecs_resetting"] = True
+        self.kill()
+
     def _start(self, not_started: str | None) -> None:
         """:raises NotStarted:"""
         if not_started:
@@ -135,7 +140,7 @@ class Life:
         self._change(lastStatus="STOPPED", stoppedAt=responses.now_iso())
 
     def _change(self, **members: Any) -> None:
-        """One version more, and its event; none of a task that was reset away."""
+        """One version more, and its event; none of a task that was reset away or forgotten."""
         if self._task.get("_ecs_resetting"):
             return
         with self._news.in_order():

@@ -51,6 +51,17 @@ class Service:
         """:raises KeyError: no such task has a container."""
         return self._lives[arn]
 
+    def forget(self, arn: str) -> None:
+        """As an hour after its end: ECS does not know the task. One that runs is killed, and nothing is told of that.
+
+        :raises KeyError: no such task has a container.
+        """
+        _, _, _, region, account, _ = arn.split(":", 5)
+        with responses.request_scope(account, region):
+            self.life(arn).forget()
+            ecs._tasks.pop(arn, None)
+            ecs._tags.pop(arn, None)
+
     def _run_task(self, request: Json) -> Json:
         self.requests.append(copy.deepcopy(request))
         fault = self.faults.take()
