@@ -32,7 +32,7 @@ class Wake:
         try:
             said = json.loads(text)
             pool, hops = said["pool"], said.get("hops", 0)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pool, hops = None, 0
         if not isinstance(pool, str) or not pool or not isinstance(hops, int) or isinstance(hops, bool) or hops < 0:
             raise InvalidInput(f'{text[:100]!r} is no wake; one is {{"pool": "NAME", "hops": 0}}')

@@ -15,6 +15,8 @@ from datetime import MAXYEAR, date, datetime, time, timedelta
 
 from dispatcher.errors import ScheduleError
 
+MAX_LENGTH = 1000
+
 _WORDS: Mapping[str, str] = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -131,6 +133,8 @@ def parse(expression: str, *, day_or: bool = True) -> Cron:
 
 
 def _fields(expression: str) -> list[str]:
+    if len(expression) > MAX_LENGTH:
+        raise ScheduleError(f"cron has {len(expression)} characters; {MAX_LENGTH} is the most", path="cron")
     text = expression.strip().lower()
     if text.startswith("@") and text not in _WORDS:
         words = ", ".join(_WORDS)

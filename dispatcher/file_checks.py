@@ -72,7 +72,7 @@ def of_deployment(name: str, deployment: DeploymentForm, pool: WorkPoolForm | No
     yield from _of_schedules(what, deployment.schedules)
     yield from _of_parameters(what, deployment)
     template = (pool.base_job_template or registry.templates().get(pool.type)) if pool is not None else None
-    if pool is not None and template is not None:
+    if pool is not None and template is not None and not any(_of_template(what, pool)):  # else its pool tells of it
         # What rendering needs of a pool and a deployment, their forms have too.
         found = layers(pool.model_copy(update={"base_job_template": template}), deployment, {})  # type: ignore[arg-type]
         yield from _refused(what, "job_variables", _overrides(template, *found))

@@ -3,7 +3,8 @@
 Precedence, from the lowest: a literal in `job_configuration`, a variable's schema default, the pool's variables, the
 deployment's, the run's. Each replaces what is below, but `env` is merged key by key at every level. The rules are
 Prefect's. What Prefect passes over in silence is refused if the template says `"strict": true`; a variable that
-says `"x-locked": true` cannot be overridden, and the value of one that says `"x-secret": true` is never shown.
+says `"x-locked": true` cannot be overridden, one that says `"x-admin": true` not by a run, and the value of one that
+says `"x-secret": true` is never shown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dispatcher.errors import TemplateError
 from dispatcher.job_variables import (
     defaults,
     expand_dotted,
+    kept_from_runs,
     locked,
     merge_layers,
     named_secrets,
@@ -47,7 +49,7 @@ __all__ = [
     "resolve_configuration",
 ]
 
-REDACTED = "********"
+REDACTED = secret_values.STARS
 
 
 def is_strict(template: Mapping[str, Any]) -> bool:
@@ -62,7 +64,7 @@ def check_overrides(template: Mapping[str, Any], *layers: Mapping[str, Any], req
     :raises InvalidInput: a value does not fit, is locked, or is unknown to a strict template; `path` says which.
     """
     _refuse_locked(template, *layers[1:])
-    _refuse_secrets(template, *layers[3:])
+    _refuse_of_runs(template, *layers[3:])
     merged = merge_layers(*layers)
     refuse_blocks(merged, ())
     secret_values.refuse_marks(merged)
@@ -83,7 +85,7 @@ def render(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str,
         check_overrides(template, *layers, require=True)
         _refuse_unresolved(template, with_defaults(template, merge_layers(*layers)))
     _refuse_locked(template, *layers[1:])
-    _refuse_secrets(template, *layers[3:])
+    _refuse_of_runs(template, *layers[3:])
     merged = merge_layers(*layers)
     secret_values.refuse_marks(merged)
     secrets = named_secrets(template)
@@ -131,12 +133,15 @@ def _refuse_locked(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> N
             raise TemplateError(f"variable {root(key)!r} is locked by the pool; {way_out}", path=key)
 
 
-def _refuse_secrets(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> None:
-    """Who may start runs, and nothing else, must not be able to have a secret's value told to a run of theirs."""
+def _refuse_of_runs(template: Mapping[str, Any], *layers: Mapping[str, Any]) -> None:
+    """Who may start runs, and nothing else, chooses neither secrets nor in whose name and place a run of theirs is."""
     for key in (key for layer in layers for key in layer):
+        way_out = "set it in the deployment, or in the pool's variables"
         if root(key) in named_secrets(template):
             what = f"variable {root(key)!r} names secrets of this installation, and a run may not"
-            raise TemplateError(f"{what}; set it in the deployment, or in the pool's variables", path=key)
+            raise TemplateError(f"{what}; {way_out}", path=key)
+        if root(key) in kept_from_runs(template):
+            raise TemplateError(f"variable {root(key)!r} is not for runs to choose; {way_out}", path=key)
 
 
 def _refuse_unknown(template: Mapping[str, Any], values: Mapping[str, Any]) -> None:

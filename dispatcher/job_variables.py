@@ -10,6 +10,8 @@ from dispatcher.errors import TemplateError
 from dispatcher.json_schema import Path, path_text, plain
 from dispatcher.templating import PlaceholderKind, find_placeholders
 
+MAX_DEPTH = 60  # of a dotted key
+
 
 def properties(template: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of each variable."""
@@ -36,6 +38,11 @@ def secret(template: Mapping[str, Any]) -> set[str]:
 def named_secrets(template: Mapping[str, Any]) -> set[str]:
     """The variables whose value is the name of a secret."""
     return {n for n, s in properties(template).items() if isinstance(s, Mapping) and s.get("x-secret") is True}
+
+
+def kept_from_runs(template: Mapping[str, Any]) -> set[str]:
+    """The variables that only a pool or a deployment may set, since who may start runs may not choose them."""
+    return {n for n, s in properties(template).items() if isinstance(s, Mapping) and s.get("x-admin")}
 
 
 def root(key: str) -> str:
@@ -127,6 +134,8 @@ def _holds_secret(schema: Any) -> bool:
 
 def _set_path(target: dict[str, Any], key: str, value: Any) -> None:
     *above, last = key.replace("[", ".").replace("]", "").split(".")
+    if len(above) > MAX_DEPTH:
+        raise TemplateError(f"{key[:60]!r}… has {len(above)} dots and brackets; {MAX_DEPTH} is the most", path=key[:60])
     for part in above:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):

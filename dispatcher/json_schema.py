@@ -6,6 +6,7 @@ is ever fetched.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -78,7 +79,12 @@ def path_text(path: Path) -> str:
 def _first_error(
     schema: Mapping[str, Any], value: Mapping[str, Any], reading: Reading, *, mask: str | None = None
 ) -> ValidationError | None:
-    return next(iter(_validator(schema, reading, mask=mask).iter_errors(plain(value))), None)
+    validator, given = _validator(schema, reading, mask=mask), plain(value)
+    try:
+        json.dumps(given, ensure_ascii=False, default=str).encode()
+        return next(iter(validator.iter_errors(given)), None)
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(f"a value is not JSON: it holds half of a character ({exc.reason})") from exc
 
 
 def _validator(

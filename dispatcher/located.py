@@ -126,7 +126,13 @@ def _decoded(raw: bytes, start: Place) -> str:
 def load(path: Path) -> Located:
     """What the file holds. :raises FileProblems: it cannot be read, or cannot be made into JSON's values."""
     text = read_text(path)
-    return load_json(text, str(path)) if path.suffix == ".json" else load_yaml(text, str(path))
+    located = load_json(text, str(path)) if path.suffix == ".json" else load_yaml(text, str(path))
+    try:
+        json.dumps(located.value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        message = "an escape in it is half of a character (\\ud800 to \\udfff); write the character itself"
+        raise FileProblems([Problem(Place(str(path)), message)]) from exc
+    return located
 
 
 def load_json(text: str, file: str) -> Located:
@@ -149,7 +155,17 @@ def load_json(text: str, file: str) -> Located:
         raise FileProblems([Problem(Place(file, exc.lineno, exc.colno), message)]) from exc
     except (RecursionError, ValueError) as exc:
         raise FileProblems([Problem(start, "is nested too deep, or has a number without end")]) from exc
+    if _is_deep(value):
+        raise FileProblems([Problem(start, f"is nested more than {MAX_DEPTH} deep; flatten it")])
     return Located(value, {(): start})
+
+
+def _is_deep(value: Any) -> bool:
+    parts = [value]
+    for _ in range(MAX_DEPTH):
+        inner = (each.values() if isinstance(each, dict) else each for each in parts if isinstance(each, dict | list))
+        parts = [part for each in inner for part in each]
+    return bool(parts)
 
 
 def load_yaml(text: str, file: str) -> Located:

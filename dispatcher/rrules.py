@@ -19,6 +19,7 @@ from dispatcher.wall_clock import zone
 MAX_LENGTH = 6500
 _MAX_COUNT = 100_000  # each date of a rule with COUNT is counted from the first, every time
 _MAX_EXCLUDED = 200_000  # in a row, a weekend of seconds; then there are no more dates
+_MAX_RULES = 20  # each is tried, and walked along with the others
 _IMPLICIT_START = datetime(2020, 1, 1)  # noqa: DTZ001 - wall-clock time
 
 _FIXED_UNITS = {
@@ -61,13 +62,12 @@ class Recurrence:
         hurdle, last, skipped = next(excluded, None), None, 0
         for wall in _merged(self.rules, self.dates, start):
             while hurdle is not None and hurdle < wall:
-                hurdle = next(excluded, None)
-            skipped = skipped + 1 if wall == hurdle else 0
-            if skipped > _MAX_EXCLUDED:
-                return
+                hurdle, skipped = next(excluded, None), skipped + 1
+                if skipped > _MAX_EXCLUDED:
+                    return
             if wall not in (hurdle, last):
                 yield wall
-                last = wall
+                last, skipped = wall, 0
 
 
 def _merged(rules: Iterable[_Rule], dates: Iterable[datetime], start: datetime) -> Iterator[datetime]:
@@ -92,7 +92,7 @@ class _Rule:
         years = 50 if unit >= timedelta(hours=1) else 9
         try:
             first = next(_Rule(endless, self.start).dates_near(datetime(MAXYEAR - years, 1, 1)), None)  # noqa: DTZ001
-        except ValueError as exc:  # some impossible times are noticed only now
+        except (ValueError, IndexError) as exc:  # some impossible times are noticed only now
             raise _refused(f"{_text(self.parts)}: {exc}") from exc
         if first is None:
             raise _refused(f"{_text(self.parts)} never fires: it has no date in {years} years")
@@ -160,7 +160,12 @@ def check(text: str, timezone: str) -> None:
     if len(text) > MAX_LENGTH:
         raise _refused(f"it has {len(text)} characters; {MAX_LENGTH} is the most")
     recurrence = parse(text, timezone)
-    for rule in (*recurrence.rules, *recurrence.excluded_rules):
+    rules = (*recurrence.rules, *recurrence.excluded_rules)
+    if len(rules) > _MAX_RULES:
+        raise _refused(f"it has {len(rules)} rules; {_MAX_RULES} is the most")
+    if (count := sum(int(rule.parts.get("COUNT", "0")) for rule in rules)) > _MAX_COUNT:
+        raise _refused(f"its COUNTs come to {count}; {_MAX_COUNT} is the most")
+    for rule in rules:
         rule.check_fires()
 
 
@@ -208,7 +213,10 @@ def _wall(name: str, text: str, timezone: str) -> datetime:
         return at
     if name != "UNTIL" and timezone != "UTC":
         raise _refused(f"{name} {text} is in UTC, the timezone is {timezone}; give the time there, without Z")
-    return at.astimezone(zone(timezone)).replace(tzinfo=None)
+    try:
+        return at.astimezone(zone(timezone)).replace(tzinfo=None)
+    except OverflowError as exc:
+        raise _refused(f"{name} {text} is at the end of the calendar; leave it out") from exc
 
 
 def _parsed(name: str, text: str) -> datetime:

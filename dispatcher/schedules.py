@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Any, TypeAlias, assert_never
 
 from dispatcher import cron, rrules, wall_clock
@@ -182,6 +182,9 @@ def _check_interval(timing: IntervalSchedule) -> None:
         raise ScheduleError(f"interval is {seconds:g} s; it must be more than 0", path="interval")
     if timing.anchor.tzinfo is None:
         raise ScheduleError(f"anchor_date {timing.anchor} has no offset; add Z or one", path="anchor_date")
+    if not MINYEAR < timing.anchor.year < MAXYEAR:  # elsewhere it may be of a year that there is not
+        years = f"{MINYEAR + 1} to {MAXYEAR - 1}"
+        raise ScheduleError(f"anchor_date {timing.anchor} is of no year from {years}", path="anchor_date")
 
 
 def _cron_dates(timing: CronSchedule, after: datetime) -> Iterator[datetime]:

@@ -7,14 +7,17 @@ nothing else of the dispatcher's environment.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from dispatcher.errors import TemplateError
 
 MARK = "$secret"
+STARS = "********"
+SHORTEST = 4  # characters of a value that is looked for in texts
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 
 LookUp: TypeAlias = Callable[[str], str]  # a secret's name → its value; raises Misconfigured if there is none
@@ -70,6 +73,14 @@ def marked(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: marked(part) for key, part in value.items()}
     return {MARK: value} if isinstance(value, str) else value
+
+
+def starred(text: str, values: Iterable[str]) -> str:
+    """A text that others wrote, without secret values, plain or as JSON and Python quote them; short ones are words."""
+    for value in values:
+        for spelled in {value, json.dumps(value)[1:-1], repr(value)[1:-1]}:
+            text = text.replace(spelled, STARS) if len(spelled) >= SHORTEST else text
+    return text
 
 
 def revealed(body: Any, look_up: LookUp) -> Any:

@@ -5,6 +5,7 @@ Invariant: whatever happens to a submission here, the run's active entry says wh
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -29,7 +30,7 @@ from dispatcher.ports import (
 )
 from dispatcher.rendering import submission
 from dispatcher.runs import FlowRun, Target
-from dispatcher.secret_values import revealed
+from dispatcher.secret_values import revealed, starred
 from dispatcher.submissions import Recorded, recorded
 from dispatcher.watch import traits_at
 
@@ -126,8 +127,14 @@ def _traits(infrastructure: Infrastructure, sent: FlowRun) -> Traits:
 def send(context: Context, infrastructure: Infrastructure, sent: Submission, run: FlowRun) -> Outcome:
     """One submission, its secrets put in. An adapter that raises has broken its contract: nothing is known then."""
     outcome: Outcome
+    secrets = [sent.token]
+
+    def look_up(name: str) -> str:
+        secrets.append(context.secret(name))
+        return secrets[-1]
+
     try:
-        body = revealed(sent.request.body, context.secret)
+        body = revealed(sent.request.body, look_up)
     except SecretsUnavailable as exc:
         outcome = PoolUnavailable(str(exc))
     except Misconfigured as exc:
@@ -135,7 +142,8 @@ def send(context: Context, infrastructure: Infrastructure, sent: Submission, run
     except Unreachable as exc:
         outcome = NotNow(str(exc))  # nothing was sent
     else:
-        outcome = _submitted(infrastructure, replace(sent, request=replace(sent.request, body=body)), run)
+        sent = replace(sent, request=replace(sent.request, body=body))
+        outcome = _starred(_submitted(infrastructure, sent, run, secrets), secrets)
     lag = context.clock.now() - run.due_at
     log.info(
         "run submitted",
@@ -150,12 +158,27 @@ def send(context: Context, infrastructure: Infrastructure, sent: Submission, run
     return outcome
 
 
-def _submitted(infrastructure: Infrastructure, sent: Submission, run: FlowRun) -> Outcome:
+def _submitted(infrastructure: Infrastructure, sent: Submission, run: FlowRun, secrets: Sequence[str]) -> Outcome:
     try:
         return infrastructure.submit(sent)
     except Exception as exc:  # noqa: BLE001  # the one boundary: an adapter's bug is an unknown outcome
-        log.exception("submission raised", extra={"run": run.id, "attempt": run.attempt, "pool": run.pool})
+        trace = starred("".join(traceback.format_exception(exc)), secrets)
+        log.error(
+            "submission raised",
+            extra={"run": run.id, "attempt": run.attempt, "pool": run.pool, "trace": trace},
+        )
         return Unknown(f"{type(exc).__name__} in the adapter")
+
+
+def _starred(outcome: Outcome, secrets: Sequence[str]) -> Outcome:
+    """A cloud may quote what it refuses."""
+    match outcome:
+        case Accepted():
+            return outcome
+        case PoolUnavailable():
+            return replace(outcome, reason=starred(outcome.reason, secrets))
+        case NotNow() | Rejected() | Unknown():
+            return replace(outcome, message=starred(outcome.message, secrets))
 
 
 def record(context: Context, infrastructure: Infrastructure, sent: FlowRun, outcome: Outcome, *, first: bool) -> None:

@@ -91,7 +91,7 @@ def _check_marks(schema: Any, path: Path, *, is_variable: bool = False) -> None:
             _check_marks(part, (*path, n))
     if not isinstance(schema, Mapping):
         return
-    for mark in ("x-locked", "x-secret"):
+    for mark in ("x-locked", "x-admin", "x-secret"):
         if not isinstance(schema.get(mark, False), bool):
             raise _bad_mark(path, mark, f"it is {schema[mark]!r}; make it true or false")
         if mark in schema and not is_variable:

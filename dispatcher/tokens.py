@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from dispatcher.errors import Misconfigured, Unauthorized, Unreachable
 from dispatcher.logs import log
 
 CALLBACK = "callback"
+_API_KEY = re.compile(r"pp_(?P<id>[A-Za-z0-9]{1,40})_[A-Za-z0-9_-]{1,100}")
 _FORGED = "this run token is not valid for this installation, or has expired"
 
 
@@ -175,10 +177,10 @@ def new_api_key() -> tuple[str, str]:
 
 def api_key_id(key: str) -> str:
     """:raises Unauthorized: it does not look like one of ours."""
-    parts = key.split("_", 2)
-    if len(parts) != 3 or parts[0] != "pp" or not parts[1].isalnum():
+    found = _API_KEY.fullmatch(key)
+    if found is None:
         raise Unauthorized("no API key, or one that is not valid: send Authorization: Bearer pp_…")
-    return parts[1]
+    return found["id"]
 
 
 def key_hash(key: str) -> str:

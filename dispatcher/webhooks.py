@@ -51,7 +51,9 @@ def message(run: FlowRun, on: str, now: datetime) -> dict[str, Any]:
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
-    """:raises InvalidInput: a scheme or a host that is never allowed."""
+    """:raises InvalidInput: a scheme or a host that is never allowed; credentials in it are not quoted."""
+    if "@" in url.partition("//")[2].partition("/")[0]:
+        raise InvalidInput("webhook: put no credentials into the address; use `secret`")
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -59,8 +61,6 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise InvalidInput(f"webhook {url!r}: {exc}") from exc
     if parts.scheme not in (("https", "http") if allow_private else ("https",)) or not parts.hostname:
         raise InvalidInput(f"webhook {url!r}: use https://host/…, or allow_private for http inside your network")
-    if parts.username or parts.password:
-        raise InvalidInput(f"webhook to {parts.hostname}: put no credentials into the address; use `secret`")
     with suppress(ValueError):  # a name is looked up when it is sent to
         if not allow_private and not _is_public(str(ipaddress.ip_address(parts.hostname))):
             raise InvalidInput(f"webhook to {parts.hostname}: not a public address; set allow_private to mean it")

@@ -7,6 +7,7 @@ from typing import Any
 
 from dispatcher import callbacks
 from dispatcher.context import Context
+from dispatcher.errors import InvalidInput
 from dispatcher.logs import log
 
 
@@ -20,6 +21,10 @@ def hear(context: Context, kind: str | None, raw: Mapping[str, Any], whose: Mapp
     if infrastructure is None or event is None:
         log.info("event is not ours", extra=dict(whose))
         return
-    run = callbacks.hear(context, infrastructure, event)
+    try:
+        run = callbacks.hear(context, infrastructure, event)
+    except InvalidInput:  # it would come again as it is
+        log.error("event cannot be kept", extra={**whose, "run": event.run_id, "attempt": event.attempt})
+        return
     if run is None:
         log.info("event changed nothing", extra={"run": event.run_id, "attempt": event.attempt})

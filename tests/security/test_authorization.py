@@ -26,9 +26,8 @@ def bench() -> ApiBench:
     return bench
 
 
-def _token(bench: ApiBench, ring: KeyRing, scope: str = "callback") -> str:
-    expires = bench.clock.now() + timedelta(hours=1)
-    return ring.sign(RunToken(RUN, 1, expires, scope), key_id=ring.current)
+def _token(bench: ApiBench, ring: KeyRing, scope: str = "callback", life: timedelta = timedelta(hours=1)) -> str:
+    return ring.sign(RunToken(RUN, 1, bench.clock.now() + life, scope), key_id=ring.current)
 
 
 def _revoked(bench: ApiBench) -> str:
@@ -64,6 +63,9 @@ CREDENTIALS: dict[str, Credential] = {
     "a run token": lambda bench: _token(bench, bench.ring),
     "a run token of another installation": lambda bench: _token(bench, KeyRing.generate()),
     "a run token of another scope": lambda bench: _token(bench, bench.ring, "read"),
+    "an expired run token": lambda bench: _token(bench, bench.ring, life=timedelta(0)),
+    "a run token whose signing key was revoked": lambda bench: _token(bench, KeyRing({"k0": b"0" * 32}, "k0")),
+    "a run token under another key's name": lambda bench: _token(bench, KeyRing({bench.ring.current: b"0" * 32}, "k1")),
 }
 SCOPES = {"a read key": Scope.READ, "a run key": Scope.RUN, "an admin key": Scope.ADMIN}
 HOLDS = {
@@ -104,6 +106,26 @@ def test_a_route_lets_in_whom_its_table_says(bench: ApiBench, route: Route, cred
     else:
         assert answer.status == refusal
         assert bench.contents() == before
+
+
+OPEN = {"get_health", "get_runner_py", "get_openapi_json"}
+OF_RUNS = {"post_deployments_deployment_runs", "post_runs_run_cancel", "post_runs_run_retry", "post_runs_cancel"}
+OF_KEYS = {"get_api_keys", "post_api_keys", "delete_api_keys_key"}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_the_table_gives_nobody_more_than_they_need(route: Route) -> None:
+    """Reading asks for read, starting and stopping runs for run, keys and all other changes for admin."""
+    if route.name in OPEN:
+        wanted: Scope | Access = Access.ANYBODY
+    elif route.path.startswith("/v1/callbacks/"):
+        wanted = Access.RUN_TOKEN
+    elif route.name in OF_KEYS or (route.method != "GET" and route.name not in OF_RUNS):
+        wanted = Scope.ADMIN
+    else:
+        wanted = Scope.RUN if route.name in OF_RUNS else Scope.READ
+
+    assert route.access is wanted
 
 
 def test_what_a_stranger_sends_is_not_even_read(bench: ApiBench) -> None:

@@ -319,6 +319,7 @@ class TestCheckingATemplate:
             (straight(cpu={"$ref": "#/definitions/none"}), "does not exist", "variables"),
             (straight(cpu={"$ref": "https://example.com/x"}), "is elsewhere", "variables"),
             (straight(cpu={"x-locked": "yes"}), "make it true or false", "variables.properties.cpu.x-locked"),
+            (straight(cpu={"x-admin": 1}), "make it true or false", "variables.properties.cpu.x-admin"),
             (
                 straight(res={"properties": {"cpu": {"x-locked": True}}}),
                 "mark the whole variable",

@@ -7,6 +7,7 @@ the API's first version, of whose environment only our own names are read.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from adapters.infrastructure.cloud_run import executions, places
@@ -39,14 +40,14 @@ def _of_execution(entry: Json, payload: Json, resource: Json) -> Event | None:
     """Its start is told of by the same method: only its condition `Completed` says that it has ended."""
     metadata, status = _part(resource, "metadata"), _part(resource, "status")
     whose = _origin(resource)
-    conditions = [_condition(each) for each in status.get("conditions") or () if isinstance(each, Mapping)]
+    conditions = [_condition(each) for each in _parts(status, "conditions")]
     ended = any(each["type"] == "Completed" and each["state"] in _STATES.values() for each in conditions)
     labels, place = _part(metadata, "labels"), _part(entry, "resource", "labels")
     job = str(labels.get("run.googleapis.com/job") or place.get("job_name") or "")
     handle = _handle(entry, payload, metadata, job, str(metadata.get("name") or ""))
     if whose is None or not ended or not handle:
         return None
-    counts = {name: int(float(status[name])) for name in _COUNTS if status.get(name)}
+    counts = {name: _count(status.get(name)) for name in _COUNTS}
     told = {
         "conditions": conditions,
         "startTime": status.get("startTime"),
@@ -60,8 +61,7 @@ def _of_job(entry: Json, payload: Json, resource: Json) -> Event | None:
     """One that never gets ready will never have an execution."""
     metadata, labels = _part(resource, "metadata"), _part(resource, "metadata", "labels")
     whose = origin(labels) if is_ours(labels) else None
-    conditions = _part(resource, "status").get("conditions") or ()
-    told = [_condition(each) for each in conditions if isinstance(each, Mapping)]
+    told = [_condition(each) for each in _parts(_part(resource, "status"), "conditions")]
     ready: Json = next((each for each in told if each["type"] == "Ready"), {})
     name = str(metadata.get("name") or "")
     handle = _handle(entry, payload, metadata, name, f"{name}-{places.START_TOKEN}")
@@ -78,11 +78,10 @@ def _origin(resource: Json) -> Origin | None:
         return None
     if (found := origin(labels)) is not None:
         return found
-    containers = _part(resource, "spec", "template", "spec").get("containers") or ()
-    for container in containers:
+    for container in _parts(_part(resource, "spec", "template", "spec"), "containers"):
         told = {
             pair.get("name"): str(pair.get("value") or "")
-            for pair in container.get("env") or ()
+            for pair in _parts(container, "env")
             if pair.get("name") in _TOLD
         }
         if (found := origin_of(*(told.get(name) for name in _TOLD))) is not None:
@@ -105,6 +104,16 @@ def _condition(condition: Json) -> dict[str, Any]:
     """As the second version has it."""
     state = _STATES.get(str(condition.get("status")), "CONDITION_RECONCILING")
     return {**condition, "type": condition.get("type"), "state": state}
+
+
+def _count(told: object) -> int:
+    """It comes as 1.0; what is no number counts nothing."""
+    return int(told) if isinstance(told, int) or (isinstance(told, float) and isfinite(told)) else 0
+
+
+def _parts(whole: Json, key: str) -> list[Json]:
+    found = whole.get(key)
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
 def _part(whole: Json, *keys: str) -> Json:

@@ -137,9 +137,9 @@ def _message(said: str, diagnosis: Diagnosis) -> str:
 
 def _time(value: object) -> datetime | None:
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) and value else None
-    except ValueError:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if found is None or found.tzinfo is not None:
+            return found and found.astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one of a year that there is not
         return None
-    if found is None:
-        return None
-    return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return found.replace(tzinfo=UTC)

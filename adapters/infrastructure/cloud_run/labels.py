@@ -21,6 +21,7 @@ _POOL, _RUN, _ATTEMPT, _SUBMISSION = "pushpool-pool", "pushpool-run", "pushpool-
 SUBMISSION = "PUSHPOOL_SUBMISSION"  # by it, run and attempt a shared job's executions are told apart
 _RESERVED = "pushpool-"  # a given one could claim to be of another run
 _ILLEGAL = re.compile(r"[^a-z0-9_-]")
+_RUN_ID, _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,63}"), re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,10 @@ def origin(labels: Mapping[str, Any]) -> Origin | None:
 
 def origin_of(run_id: object, attempt: object, submit_seq: object) -> Origin | None:
     """Of what labels or an environment say; None: that is no attempt of ours."""
-    if not run_id or not str(attempt or "").isdecimal():
+    if not _RUN_ID.fullmatch(str(run_id or "")) or not _NUMBER.fullmatch(str(attempt or "")):
         return None
     told = str(submit_seq or "")
-    return Origin(str(run_id), int(str(attempt)), int(told) if told.isdecimal() else None)
+    return Origin(str(run_id), int(str(attempt)), int(told) if _NUMBER.fullmatch(told) else None)
 
 
 def legal(text: str) -> str:

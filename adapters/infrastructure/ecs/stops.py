@@ -81,7 +81,7 @@ def _overridden(task: Mapping[str, Any]) -> list[str]:
 
 
 def _phase(task: Mapping[str, Any], container: Mapping[str, Any]) -> Phase:
-    status, started = task.get("lastStatus"), task.get("startedAt") is not None
+    status, started = str(task.get("lastStatus")), task.get("startedAt") is not None
     if status in _AFTER or (status in _WINDING_DOWN and _exit_code(container) is not None):
         return Phase.STOPPED
     if status == "RUNNING" or (started and status not in _BEFORE):
@@ -148,7 +148,7 @@ def _words(task: Mapping[str, Any], container: Mapping[str, Any]) -> str:
 
 def _exit_code(container: Mapping[str, Any]) -> int | None:
     code = container.get("exitCode")
-    return code if isinstance(code, int) else None
+    return code if type(code) is int and abs(code) < 2**31 else None
 
 
 def _ended(task: Mapping[str, Any]) -> datetime | None:
@@ -165,7 +165,10 @@ def _time(value: object) -> datetime | None:
             return None
     if not isinstance(value, datetime):
         return None
-    return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    except OverflowError:  # of a year that there is not
+        return None
 
 
 def _parts(value: object) -> Sequence[Mapping[str, Any]]:

@@ -69,8 +69,9 @@ def _argv(command: object) -> list[str]:
 
 
 def _environment(env: object) -> dict[str, Any]:
-    """Without what is None: that is how an override takes a variable away."""
-    found = {name: value for name, value in env_of(env).items() if value is not None}
+    """Without what is None, by which an override takes a variable away, and without names of ours."""
+    given = env_of(env).items()
+    found = {name: value for name, value in given if value is not None and not name.startswith(RESERVED)}
     for name in found:
         if not _NAME.fullmatch(name):
             # The shell that starts the command drops any other name without a word.
@@ -81,7 +82,7 @@ def _environment(env: object) -> dict[str, Any]:
 def _seconds(grace: object) -> float:
     if grace is None:
         return GRACE_SECONDS
-    if isinstance(grace, (int, float)) and not isinstance(grace, bool) and grace >= 0:
+    if isinstance(grace, (int, float)) and not isinstance(grace, bool) and 0 <= grace < 2**31:
         return float(grace)
     raise InvalidInput(f"grace_seconds is {grace!r}: write 0 or more seconds", path="grace_seconds")
 

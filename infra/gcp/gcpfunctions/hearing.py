@@ -32,6 +32,6 @@ def _unwrapped(body: bytes) -> tuple[Any, dict[str, Any] | None]:
     try:
         message = json.loads(body)["message"]
         entry = json.loads(base64.b64decode(message["data"], validate=True))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         entry = None
     return message.get("messageId") if isinstance(message, dict) else None, entry if isinstance(entry, dict) else None

@@ -36,6 +36,6 @@ def asked(body: bytes) -> bool:
 def _is_tick(body: bytes) -> bool:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(said, dict) and said.get("source") == TICK

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +43,15 @@ class Bench:
             time.sleep(0.005)
         return found
 
-    def job(self, command: Sequence[str], *, attempt: int = 1, submit_seq: int = 1, **configuration: Any) -> Job:
+    def job(
+        self,
+        command: Sequence[str],
+        *,
+        attempt: int = 1,
+        submit_seq: int = 1,
+        environment: Mapping[str, str] | None = None,
+        **configuration: Any,
+    ) -> Job:
         return Job(
             pool="laptop",
             run_id=self.run_id,
@@ -52,7 +60,7 @@ class Bench:
             attempt=attempt,
             submit_seq=submit_seq,
             configuration={"command": command, "runner": False, **configuration},
-            environment={"PUSHPOOL_RUN_ID": self.run_id},
+            environment={"PUSHPOOL_RUN_ID": self.run_id, **(environment or {})},
         )
 
     def open(self) -> process.Process:

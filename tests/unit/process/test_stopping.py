@@ -71,7 +71,7 @@ def test_nothing_survives_a_cancel_under_the_runner(bench: Bench) -> None:
     told: list[Event] = []
     adapter = bench.open()
     adapter.watch(told.append)
-    env = {
+    environment = {
         "PUSHPOOL_API_URL": "http://127.0.0.1:9",
         "PUSHPOOL_ATTEMPT": "1",
         "PUSHPOOL_START_DEADLINE": "2020-01-01T00:00:00Z",
@@ -79,7 +79,7 @@ def test_nothing_survives_a_cancel_under_the_runner(bench: Bench) -> None:
         "PUSHPOOL_PARAMETERS": "{}",
         "PUSHPOOL_GRACE_SECONDS": "0.2",
     }
-    bench.start(adapter, ["sh", "-c", STUBBORN], runner=True, env=env, grace_seconds=0.2)
+    bench.start(adapter, ["sh", "-c", STUBBORN], runner=True, environment=environment, grace_seconds=0.2)
     bench.eventually(lambda: "ready" in (adapter.log(bench.target, bench.handle) or "") and len(bench.left()) >= 8)
 
     adapter.cancel(bench.target, bench.handle)
