@@ -6,12 +6,14 @@ Invariant: reads no clock, writes nothing, knows no store; that a limit holds is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dispatcher.deployments import CollisionStrategy, Deployment
+from dispatcher.errors import AdmissionRefused
 from dispatcher.limits import Held, Names
 from dispatcher.pools import WorkPool, WorkQueue
+from dispatcher.ports import Admission
 from dispatcher.runs import FlowRun, Slot, StateType
 
 
@@ -59,6 +61,31 @@ def plan(
         if newest in placed:
             result.cancel += [(run, f"superseded by run {newest}") for run in runs]
     return result
+
+
+def left_of(batch: Sequence[Admission], refused: AdmissionRefused) -> list[Admission]:
+    """What others have left of a refused batch: runs that are as they were, in slots that were not taken.
+
+    In the order of the plan, so that none gets a slot before one that precedes it. Empty if the refusal names nothing.
+    """
+    same = [item for item in batch if item.before.id not in refused.changed]
+    free: dict[tuple[str, str], list[Slot]] = {}
+    for item in same:
+        for slot in item.after.slots:
+            if slot not in refused.taken:
+                free.setdefault(_whose(item, slot), []).append(slot)
+    left = []
+    for item in same:
+        names = [free.get(_whose(item, slot)) for slot in item.after.slots]
+        if all(names):
+            slots = tuple(of_limit.pop(0) for of_limit in names if of_limit)
+            left.append(replace(item, after=replace(item.after, slots=slots)))
+    return left if len(left) < len(batch) else []
+
+
+def _whose(item: Admission, slot: Slot) -> tuple[str, str]:
+    """Which runs may have a slot instead of that one: any in its limit, or only the run that it is named by."""
+    return slot.limit, slot.name if slot.name == item.before.id else ""
 
 
 def due_before(pool: WorkPool, now: datetime) -> datetime:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from dispatcher import ends, records
-from dispatcher.admission import Plan, due_before, plan
+from dispatcher.admission import Plan, due_before, left_of, plan
 from dispatcher.context import Context
 from dispatcher.deployments import CollisionStrategy, Deployment
 from dispatcher.errors import AdmissionRefused, InvalidInput, RunChanged, TooLarge
@@ -134,6 +134,7 @@ class Admitter:
             candidates = self._candidates(catalogue, feeds)
             if not candidates:
                 break
+            self._held.entries = list(self._store.active(pool.name))  # last: others are taking slots all the time
             self._round(catalogue, candidates)
             self._let_refill()
             catalogue = self._catalogue(pool.name)
@@ -379,8 +380,7 @@ class Admitter:
             self._store.admit(batch)
         except AdmissionRefused as refused:
             self._result.refusals += 1
-            self._carried += [item.before.id for item in batch if item.before.id not in refused.changed]
-            self._held.entries = list(self._store.active(planned_with.pool.name))
+            self._commit_left(batch, planned_with, refused)
             return False
         except TooLarge as exc:
             return self._commit_parts(batch, planned_with, exc)
@@ -394,6 +394,14 @@ class Admitter:
             )
         self.submitter.start(batch)
         return self.submitter.unavailable is None
+
+    def _commit_left(self, batch: list[Admission], planned_with: _Catalogue, refused: AdmissionRefused) -> None:
+        """What others have left of a batch at once, before they come by again; the rest is planned anew."""
+        left = left_of(batch, refused)
+        gone = {item.before.id for item in left} | refused.changed
+        self._carried += [item.before.id for item in batch if item.before.id not in gone]
+        if left:
+            self._commit(left, planned_with)
 
     def _commit_parts(self, batch: list[Admission], planned_with: _Catalogue, why: TooLarge) -> bool:
         """What is too large for one commit in two; a run that is too large alone can never start."""

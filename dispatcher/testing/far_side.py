@@ -68,6 +68,15 @@ class FarSide:
     def finish(self, handle: str, exit_code: int = 0, *, output: str = "") -> None:
         self._machine.end(handle, exit_code, Cause.EXITED, output=output)
 
+    def finish_all(self) -> None:
+        """What would go on until it is told exits with 0."""
+        with self._machine.turn() as db:
+            db.execute(
+                "UPDATE containers SET ends_at = ?, exit_code = 0, cause = ? WHERE ended IS NULL AND ends_at IS NULL",
+                [self._machine.seconds(), Cause.EXITED],
+            )
+            self._machine.settle()
+
     def kill(self, handle: str) -> None:
         """As the out-of-memory killer does."""
         self._machine.end(handle, 137, Cause.KILLED, message="killed: out of memory")

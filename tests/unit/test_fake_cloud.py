@@ -100,6 +100,15 @@ def test_a_container_ends_by_itself_when_its_time_has_come(far: FarSide, clock: 
     assert phases == [Phase.PENDING, Phase.RUNNING, Phase.STOPPED]
 
 
+def test_containers_without_an_end_of_their_own_can_be_told_to_end_at_once(far: FarSide) -> None:
+    endless, ending = start(far), start(far, "another", run_seconds=20)
+
+    far.finish_all()
+
+    assert phase_of(far, endless) is Phase.STOPPED
+    assert far.live() == [ending]
+
+
 def test_an_instant_cloud_is_over_before_it_answers(far: FarSide) -> None:
     far.behave(run_seconds=0)
 

@@ -45,6 +45,7 @@ CREATE INDEX run_parked ON run (pool, deployment_id, due_at, id, state, parked)
     WHERE state = 'SCHEDULED' AND parked = 1;
 CREATE INDEX run_by_state ON run (state, scheduled_time, id);
 CREATE INDEX run_by_pool ON run (pool, state, scheduled_time, id);
+CREATE INDEX run_by_queue ON run (pool, queue, state, scheduled_time, id);
 CREATE INDEX run_by_deployment ON run (deployment, state, scheduled_time, id);
 CREATE INDEX run_expiry ON run (expires_at) WHERE expires_at IS NOT NULL;
 

@@ -18,6 +18,8 @@ from rich.table import Table
 from dispatcher.testing.proof import crowd, endurance, matrix, pairs
 from dispatcher.testing.proof.clouds import CLOUDS
 from dispatcher.testing.proof.stores import STORES
+from dispatcher.testing.proof.uncovered import UNCOVERED
+from dispatcher.testing.servers.processes import Missing
 
 PARTS = ("matrix", "crowd", "endurance")
 # Processes and runs. The emulator of Firestore locks what the service does not.
@@ -26,8 +28,15 @@ LONG = 100_000  # runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
+    try:
+        return _proved(_parser().parse_args(arguments), console)
+    except Missing as exc:
+        console.print(str(exc), markup=False)
+        return 2
+
+
+def _proved(given: argparse.Namespace, console: Console) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pushpool-proof-") as name:
         folder = Path(name)
@@ -41,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             broken += sum(_crowd(store, folder, console) for store in given.stores)
         if "endurance" in given.parts:
             broken += _endurance(folder, console)
+    console.print(UNCOVERED, markup=False)
     console.print(f"{broken} promises broken, in {(time.monotonic() - began) / 60:.0f} minutes")
     return 1 if broken else 0
 

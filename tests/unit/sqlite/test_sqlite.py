@@ -248,6 +248,10 @@ READS: dict[str, tuple[Callable[[SqliteStore], object], str]] = {
     "runs": (lambda s: s.runs(RunFilter()), "INDEX run_by_state (state=?)"),
     "runs since": (lambda s: s.runs(RunFilter(since=NOW)), "run_by_state (state=? AND scheduled_time>?)"),
     "runs in pool": (lambda s: s.runs(RunFilter(pool=POOL)), "INDEX run_by_pool (pool=? AND state=?)"),
+    "runs in queue": (
+        lambda s: s.runs(RunFilter(pool=POOL, queue="default")),
+        "INDEX run_by_queue (pool=? AND queue=? AND state=?)",
+    ),
     "runs of deployment": (
         lambda s: s.runs(RunFilter(deployment="d", types=frozenset({StateType.FAILED}))),
         "INDEX run_by_deployment (deployment=? AND state=?)",
