@@ -20,6 +20,7 @@ from dispatcher.ports import Store
 from dispatcher.runs import OnUnknown
 from dispatcher.testing.fake_cloud import TYPE, FakeCloud
 from dispatcher.testing.far_side import FarSide
+from dispatcher.testing.proof.product import Silent
 from dispatcher.tokens import KeyRing
 from dispatcher.watch import Patience
 
@@ -75,13 +76,8 @@ class Ground:
         """Everything in this process; its clock is off by `offset`."""
         cloud, keys = FakeCloud(far), KeyRing.parse(self.keys)
         return Context(
-            store, lambda _: cloud, _Silent(), keys, _Clock(offset), "http://127.0.0.1:4280", patience=_PATIENCE
+            store, lambda _: cloud, Silent(), keys, _Clock(offset), "http://127.0.0.1:4280", patience=_PATIENCE
         )
-
-
-class _Silent:
-    def wake(self, pool: str, at: datetime | None = None, *, hops: int = 0) -> None:
-        """Nobody is woken: everybody comes by again and again."""
 
 
 @dataclass(frozen=True, slots=True)

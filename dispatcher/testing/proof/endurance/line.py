@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from dispatcher import callbacks, records
@@ -23,6 +23,7 @@ from dispatcher.ports import Infrastructure, Store
 from dispatcher.runs import FlowRun
 from dispatcher.testing.fake_cloud import TYPE
 from dispatcher.testing.far_side import FarSide
+from dispatcher.testing.proof.product import Silent
 from dispatcher.tokens import KeyRing
 from dispatcher.wiring import WallClock
 
@@ -46,11 +47,6 @@ _TEMPLATE = {
 }
 
 
-class _Silent:
-    def wake(self, pool: str, at: datetime | None = None, *, hops: int = 0) -> None:
-        """The line makes its passes itself."""
-
-
 @dataclass(slots=True)
 class Line:
     """`spent`: what was done → CPU seconds each time, oldest first."""
@@ -64,7 +60,7 @@ class Line:
     @classmethod
     def on(cls, store: Store, far: FarSide, cloud: Infrastructure, *, limit: int) -> Line:
         """The catalogue is made; the pool has that limit."""
-        context = Context(store, lambda _: cloud, _Silent(), KeyRing.generate(), WallClock(), "http://127.0.0.1:4280")
+        context = Context(store, lambda _: cloud, Silent(), KeyRing.generate(), WallClock(), "http://127.0.0.1:4280")
         now = context.clock.now()
         pool = WorkPool(
             name=POOL, type=TYPE, created=now, updated=now, base_job_template=_TEMPLATE, concurrency_limit=limit
