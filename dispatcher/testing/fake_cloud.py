@@ -108,7 +108,8 @@ class FakeCloud:
 
     def cleanup(self, target: Target, handle: str) -> None:
         del target
-        self._call("cleanup", lambda: self.far.clean(handle))
+        if not self._call("cleanup", lambda: self.far.clean(handle)):
+            raise Unreachable(f"{handle} has not ended, and cannot be removed")
 
     def links(self, target: Target, handle: str) -> Mapping[str, str]:
         del target

@@ -242,6 +242,10 @@ class FarSide:
             )
             self._machine.settle()
 
-    def clean(self, handle: str) -> None:
+    def clean(self, handle: str) -> bool:
+        """False: it has not ended, and stays."""
         with self._machine.turn() as db:
-            db.execute("UPDATE containers SET kept = 0 WHERE number = ? AND ended IS NOT NULL", [number_of(handle)])
+            number = number_of(handle)
+            db.execute("UPDATE containers SET kept = 0 WHERE number = ? AND ended IS NOT NULL", [number])
+            row = db.execute("SELECT kept FROM containers WHERE number = ?", [number]).fetchone()
+            return row is None or not row["kept"]

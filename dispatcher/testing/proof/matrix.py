@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,13 @@ class Tally:
         self.breaches += [f"{told.plan}{at}: {each.promise}: {each.how}" for each in told.breaches]
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(
+            {
+                **{each.name: getattr(self, each.name) for each in fields(self)},
+                "points": dict(self.points),
+                "broken": dict(self.broken),
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Tally:
