@@ -81,6 +81,10 @@ bench-gcp: package-gcp ## the same for Google Cloud: reads and writes, cold star
 bench-azure-modal: $(STAMP) ## the same for pools on Azure and Modal: loading them, their calls, Azure's quota
 	$(BIN)/python -m benchmarks.azure_modal $(ARGS)
 
+.PHONY: bench-prefect
+bench-prefect: $(STAMP) $(SERVERS) .servers/prefect/.stamp ## side by side with Prefect, which is installed into .servers (ARGS=--quick)
+	$(BIN)/python -m benchmarks.prefect $(ARGS)
+
 .PHONY: wheel
 wheel: $(STAMP) ## build dist/pushpool-*.whl
 	rm -f dist/pushpool-*.whl
@@ -103,6 +107,7 @@ lock: $(UV) ## refresh every *.lock from pyproject.toml and *.in (ARGS=--upgrade
 	$(call compile,cloud-run,--extra cloud-run --constraints requirements/dev.lock)
 	$(call compile,gcp,--extra gcp --constraints requirements/dev.lock)
 	$(call compile,modal,--extra modal --constraints requirements/dev.lock)
+	$(call pin,benchmarks/prefect/requirements.in,benchmarks/prefect/requirements.lock)
 	$(call pin,tests/servers/ministack.in,tests/servers/ministack.lock)
 	$(call pin,tests/servers/microburst.in,tests/servers/microburst.lock)
 	$(call pin,tests/servers/checkov.in,tests/servers/checkov.lock)
@@ -162,6 +167,14 @@ $(STAMP): requirements/dev.lock pyproject.toml
 .servers/microburst/.stamp: tests/servers/microburst.lock tests/servers/virtual_environment.sh
 .servers/checkov/.stamp: tests/servers/checkov.lock tests/servers/virtual_environment.sh
 .servers/terraform_providers/.stamp: tests/servers/terraform_providers.lock tests/servers/virtual_environment.sh
+
+# The lock is whole, and pip 23 trips over its extras: nothing is resolved.
+.servers/prefect/.stamp: benchmarks/prefect/requirements.lock | $(STAMP)
+	@echo "Installing prefect into .servers"
+	@rm -rf .servers/prefect
+	@$(BIN)/python -m venv .servers/prefect
+	@.servers/prefect/bin/python -m pip install -qq --no-deps --require-hashes -r $<
+	@touch $@
 
 $(UV): $(STAMP)
 	$(BIN)/python -m venv .venv-lock
