@@ -30,9 +30,9 @@ from dispatcher.ports import (
 )
 from dispatcher.testing.cloud_bench import submission
 from dispatcher.testing.proof.clouds import CLOUDS, clouds, gated
-from dispatcher.testing.proof.clouds.gated import Gated, Unsettled
+from dispatcher.testing.proof.clouds.gated import Gated
 from dispatcher.testing.proof.clouds.process import process
-from dispatcher.testing.proof.far import Container, Far, NewFar
+from dispatcher.testing.proof.far import Container, Far, NewFar, Unsettled
 from dispatcher.testing.proof.gate import Gate
 
 # How a container is lost: an attempt that ends so costs no retry where the infrastructure is to blame.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from dispatcher.ports import Closing
 from dispatcher.testing.clock import START
-from dispatcher.testing.proof.far import CLOCK, Far, NewFar
+from dispatcher.testing.proof.far import CLOCK, Far, NewFar, Unsettled
 from dispatcher.testing.proof.life import Life
 from dispatcher.testing.proof.processes import Installation, Processes, Trip, processes
-from dispatcher.testing.proof.promises import Breach, breaches
+from dispatcher.testing.proof.promises import Breach, Promise, breaches
 from dispatcher.testing.proof.shared_clock import SharedClock
 from dispatcher.testing.proof.stores import NewStore
 from dispatcher.testing.proof.trouble import EVENTS, post_of
@@ -64,8 +64,11 @@ class Cell:
             life.prepare()
             if plan.trouble in life.far.faults:
                 life.far.fail_next(plan.trouble, times=2)
-            life.live()
-            found = breaches(life)
+            try:
+                life.live()
+                found = breaches(life)
+            except Unsettled as exc:
+                found = [Breach(Promise.LOST, str(exc))]
             return Told(plan, product.steps, product.tripped, len(life.far.containers()), found)
 
     def troubles(self) -> list[str]:

@@ -9,6 +9,10 @@ from typing import Any, Protocol, TypeAlias
 CLOCK = "clock"  # the file, in the folder of a proof, in which its time stands
 
 
+class Unsettled(Exception):
+    """The cloud and what really runs did not come to the same in time; the message says where they differ."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """One that was really started. `name` is its own: the instance that its runner would say.
@@ -100,7 +104,7 @@ class Far(Protocol):
         ...
 
     def settle(self) -> None:
-        """Waits until what was accepted is up or has ended, and what was told to end has ended."""
+        """Waits until what was accepted is up or has ended, and what was told to end has. :raises Unsettled:"""
         ...
 
     def left(self) -> list[str]:

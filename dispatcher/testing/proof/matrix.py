@@ -19,6 +19,15 @@ from dispatcher.testing.proof.stores import stores
 
 
 @dataclass(frozen=True, slots=True)
+class Every:
+    """So many steps apart dispatchers are killed, are not answered, and are killed in each trouble."""
+
+    killed: int
+    unheard: int
+    troubled: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """`store` and `cloud` are names of `stores.STORES` and `clouds.CLOUDS`."""
 
@@ -26,13 +35,16 @@ class Pair:
     cloud: str
 
     @property
-    def is_quick(self) -> bool:
-        """Where a life takes a moment everything is tried; elsewhere some of it, which is the same for all stores."""
-        return self.store == "sqlite" and self.cloud == "scripted"
+    def roles(self) -> Sequence[str]:
+        """On the quickest store everybody plays."""
+        return WHOLE if self.store == "sqlite" else SHORT
 
     @property
-    def roles(self) -> Sequence[str]:
-        return WHOLE if self.store == "sqlite" and self.cloud != "ecs" else SHORT
+    def every(self) -> Every:
+        """Everything where a life takes a moment; elsewhere every death in a life of few, or some in a life of all."""
+        if self.store == "sqlite":
+            return Every(1, 1, 8) if self.cloud == "scripted" else Every(3, 9, 30)
+        return Every(1, 6, 20)
 
     def __str__(self) -> str:
         return f"{self.store} with {self.cloud}"
@@ -88,20 +100,19 @@ def cell(pair: Pair, folder: Path) -> Iterator[Cell]:
         yield Cell(folder, new_store, new_far, pair.roles)
 
 
-def lives(it: Cell, *, everything: bool) -> Iterator[Told]:
-    """A dispatcher is killed at every step; at every one, or some, it hears nothing; some go wrong in each trouble."""
-    unheard, troubled = (1, 8) if everything else (3, 12)
-    yield from deaths(it)
-    yield from deaths(it, how="unheard", every=unheard)
+def lives(it: Cell, every: Every) -> Iterator[Told]:
+    """A dispatcher is killed at a step of each; then it hears nothing; then each trouble comes besides."""
+    yield from deaths(it, every=every.killed)
+    yield from deaths(it, how="unheard", every=every.unheard)
     for number, trouble in enumerate(it.troubles()):
-        yield from deaths(it, trouble=trouble, every=troubled, first=number)
+        yield from deaths(it, trouble=trouble, every=every.troubled, first=number)
 
 
 def prove(pair: Pair, folder: Path, tell: Callable[[Tally], None]) -> Tally:
     """All lives of a pair; `tell` is told after each."""
     tally, began = Tally(), time.monotonic()
     with cell(pair, folder) as it:
-        for told in lives(it, everything=pair.is_quick):
+        for told in lives(it, pair.every):
             tally.add(told)
             tally.seconds = time.monotonic() - began
             tell(tally)

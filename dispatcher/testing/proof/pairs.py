@@ -24,9 +24,6 @@ def all_of(pairs: Sequence[Pair], folder: Path, jobs: int, console: Console) -> 
     with ThreadPoolExecutor(jobs) as threads:
         tallies = list(threads.map(lambda pair: _apart(pair, folder, console), pairs))
     console.print(_table(dict(zip(pairs, tallies, strict=True))))
-    for pair, tally in zip(pairs, tallies, strict=True):
-        for breach in tally.breaches[:SHOWN]:
-            console.print(f"{pair}: {breach}", markup=False)
     return sum(tally.broken.total() for tally in tallies)
 
 
@@ -70,6 +67,8 @@ def _apart(pair: Pair, folder: Path, console: Console) -> Tally:
         tally.broken[Promise.LOST.value] += 1
         tally.breaches.append(f"it came to an end with {done.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
     console.print(f"{pair}: {tally.lives} lives, {tally.broken.total()} promises broken, {tally.seconds:.0f} s")
+    for breach in tally.breaches[:SHOWN]:
+        console.print(f"{pair}: {breach}", markup=False)
     return tally
 
 

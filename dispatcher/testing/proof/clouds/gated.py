@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dispatcher import registry
-from dispatcher.testing.proof.far import Container
+from dispatcher.testing.proof.far import Container, Unsettled
 from dispatcher.testing.proof.gate import ADDRESS, ROLE, Gate, command
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.003
 
 ALL_FAULTS = ("throttled", "denied", "timeout", "reply lost")
 
 Key: TypeAlias = tuple[str, int]  # run id, attempt
-
-
-class Unsettled(Exception):
-    """The cloud and what really runs did not come to the same in time; the message says where they differ."""
 
 
 @dataclass(frozen=True, slots=True)
