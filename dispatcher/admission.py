@@ -66,7 +66,9 @@ def plan(
 def left_of(batch: Sequence[Admission], refused: AdmissionRefused) -> list[Admission]:
     """What others have left of a refused batch: runs that are as they were, in slots that were not taken.
 
-    In the order of the plan, so that none gets a slot before one that precedes it. Empty if the refusal names nothing.
+    In the order of the plan, so that none gets a slot before one that precedes it: a run that lacks one, since others
+    have it, may find another when it is planned anew, and leaves its place in the other limits free until then. Empty
+    if the refusal names nothing.
     """
     same = [item for item in batch if item.before.id not in refused.changed]
     free: dict[tuple[str, str], list[Slot]] = {}
@@ -77,8 +79,8 @@ def left_of(batch: Sequence[Admission], refused: AdmissionRefused) -> list[Admis
     left = []
     for item in same:
         names = [free.get(_whose(item, slot)) for slot in item.after.slots]
-        if all(names):
-            slots = tuple(of_limit.pop(0) for of_limit in names if of_limit)
+        slots = tuple(of_limit.pop(0) for of_limit in names if of_limit)
+        if len(slots) == len(names):
             left.append(replace(item, after=replace(item.after, slots=slots)))
     return left if len(left) < len(batch) else []
 

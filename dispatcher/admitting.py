@@ -116,6 +116,7 @@ class Admitter:
         self._result = Admitted()
         self._admitted: set[str] = set()
         self._held = Held([])
+        self._is_raced = False  # others hold slots that were not seen
         self._carried: list[str] = []
         self._more_parked = False
         self._count_before = 0  # admitted when parked runs were last looked at
@@ -134,7 +135,8 @@ class Admitter:
             candidates = self._candidates(catalogue, feeds)
             if not candidates:
                 break
-            self._held.entries = list(self._store.active(pool.name))  # last: others are taking slots all the time
+            if self._is_raced:  # last of all reads: others are taking slots all the time
+                self._held.entries, self._is_raced = list(self._store.active(pool.name)), False
             self._round(catalogue, candidates)
             self._let_refill()
             catalogue = self._catalogue(pool.name)
@@ -380,6 +382,7 @@ class Admitter:
             self._store.admit(batch)
         except AdmissionRefused as refused:
             self._result.refusals += 1
+            self._is_raced = True
             self._commit_left(batch, planned_with, refused)
             return False
         except TooLarge as exc:
@@ -397,7 +400,7 @@ class Admitter:
 
     def _commit_left(self, batch: list[Admission], planned_with: _Catalogue, refused: AdmissionRefused) -> None:
         """What others have left of a batch at once, before they come by again; the rest is planned anew."""
-        left = left_of(batch, refused)
+        left = left_of(batch, refused) if self._goes_on() else []
         gone = {item.before.id for item in left} | refused.changed
         self._carried += [item.before.id for item in batch if item.before.id not in gone]
         if left:

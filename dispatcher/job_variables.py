@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -47,7 +46,7 @@ def kept_from_runs(template: Mapping[str, Any]) -> set[str]:
 
 def root(key: str) -> str:
     """The variable that a dotted key is a part of."""
-    return re.split(r"[.\[]", key, maxsplit=1)[0]
+    return _parts(key)[0]
 
 
 def with_defaults(template: Mapping[str, Any], merged: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,8 +131,13 @@ def _holds_secret(schema: Any) -> bool:
     return schema.get("x-secret") is True or any(map(_holds_secret, schema.values()))
 
 
+def _parts(key: str) -> list[str]:
+    """`a[0].b` and `a.0.b` are the same key: whoever looks at its root and whoever expands it must agree."""
+    return key.replace("[", ".").replace("]", "").split(".")
+
+
 def _set_path(target: dict[str, Any], key: str, value: Any) -> None:
-    *above, last = key.replace("[", ".").replace("]", "").split(".")
+    *above, last = _parts(key)
     if len(above) > MAX_DEPTH:
         raise TemplateError(f"{key[:60]!r}… has {len(above)} dots and brackets; {MAX_DEPTH} is the most", path=key[:60])
     for part in above:

@@ -260,7 +260,7 @@ def _check_effort(parts: Mapping[str, str]) -> None:
 
 def _check_numbers(name: str, text: str) -> None:
     low, high = _RANGES[name]
-    for number in text.split(","):
+    for number in text.split(",") if name.startswith("BY") else [text]:
         try:
             allowed = low <= int(number) <= high and (int(number) != 0 or low == 0)
         except ValueError:

@@ -76,11 +76,26 @@ def marked(value: Any) -> Any:
 
 
 def starred(text: str, values: Iterable[str]) -> str:
-    """A text that others wrote, without secret values, plain or as JSON and Python quote them; short ones are words."""
-    for value in values:
-        for spelled in {value, json.dumps(value)[1:-1], repr(value)[1:-1]}:
-            text = text.replace(spelled, STARS) if len(spelled) >= SHORTEST else text
-    return text
+    """A text that others wrote, without secret values; short ones are words.
+
+    Plain or as JSON and Python quote them; line by line too, for lines may have been joined; and cut off at its end.
+    """
+    lines = {line for value in values for line in (value, *value.splitlines())}
+    spelled = {form for line in lines for form in _spelled(line) if len(form) >= SHORTEST}
+    for form in sorted(spelled, key=len, reverse=True):  # else a part of another would leave the rest of it
+        text = text.replace(form, STARS)
+    cut = max((_overlap(text, form) for form in spelled), default=0)
+    return text[: len(text) - cut] + STARS if cut else text
+
+
+def _spelled(value: str) -> set[str]:
+    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+
+
+def _overlap(text: str, form: str) -> int:
+    """Of how many of its first characters, `SHORTEST` at least, the text's end is made."""
+    lengths = range(min(len(form), len(text)), SHORTEST - 1, -1)
+    return next((length for length in lengths if text.endswith(form[:length])), 0)
 
 
 def revealed(body: Any, look_up: LookUp) -> Any:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -52,7 +53,7 @@ def message(run: FlowRun, on: str, now: datetime) -> dict[str, Any]:
 
 def check_url(url: str, *, allow_private: bool) -> None:
     """:raises InvalidInput: a scheme or a host that is never allowed; credentials in it are not quoted."""
-    if "@" in url.partition("//")[2].partition("/")[0]:
+    if "@" in re.split(r"[/?#]", url.partition(":")[2].lstrip("/\\"), maxsplit=1)[0]:
         raise InvalidInput("webhook: put no credentials into the address; use `secret`")
     try:
         parts = urlsplit(url)

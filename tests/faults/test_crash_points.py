@@ -18,7 +18,7 @@ from dispatcher.testing.proof.stores import NewStore, dynamodb_at, firestore_at,
 from dispatcher.testing.proof.trouble import EVENTS
 from dispatcher.testing.servers.aws_account import AwsAccount
 
-PARTS = 6  # of the steps, so that several processes can share them
+PARTS = 3  # of the steps, so that several processes can share them
 ONE = ("flaky", "slow")  # a run that fails and is tried again, and one that is cancelled
 TROUBLES = ("throttled", "denied", "timeout", "reply lost", *EVENTS)
 
@@ -49,36 +49,41 @@ def judged(lives: Iterator[Told]) -> list[Told]:
         assert (str(each.plan), each.tripped, each.breaches) == (str(each.plan), each.tripped, [])
         told.append(each)
     tripped = [each.tripped for each in told[1:] if each.tripped is not None]
-    assert len(tripped) >= 0.9 * len(told[1:])  # a life may be shorter than the one that was counted
+    assert len(tripped) >= len(told[1:]) // 2  # lives differ in length, for two race in each
     return told
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_death_at_any_step_breaks_no_promise_on_sqlite(opened: ExitStack, tmp_path: Path, part: int) -> None:
+    cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
+
+    passed = {step for told in judged(deaths(cell, every=PARTS, first=part)) for step in told.steps}
+
+    assert {"before admit", "after submit", "after move", "after cancel"} <= passed
+
+
+def test_whatever_befalls_a_container_a_death_breaks_no_promise(opened: ExitStack, tmp_path: Path) -> None:
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", WHOLE)
 
-    whole = judged(deaths(cell, every=PARTS, first=part))[0]
-
-    assert {"before admit", "after submit", "after move", "after cancel"} <= set(whole.steps)
-    assert len(whole.steps) > 150
+    assert judged(deaths(cell, every=7))[0].started > 10
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_death_at_any_step_breaks_no_promise_on_dynamodb(
     opened: ExitStack, tmp_path: Path, dynamodb: Any, part: int
 ) -> None:
-    cell = a_cell(opened, tmp_path, dynamodb_at(dynamodb.meta.endpoint_url), "scripted", SHORT)
+    cell = a_cell(opened, tmp_path, dynamodb_at(dynamodb.meta.endpoint_url), "scripted", ONE)
 
-    assert len(judged(deaths(cell, every=PARTS, first=part))[0].steps) > 60
+    assert judged(deaths(cell, every=PARTS, first=part))[0].started == 3
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_death_at_any_step_breaks_no_promise_on_firestore(
     opened: ExitStack, tmp_path: Path, firestore_emulator: str, part: int
 ) -> None:
-    cell = a_cell(opened, tmp_path, firestore_at(firestore_emulator), "scripted", SHORT)
+    cell = a_cell(opened, tmp_path, firestore_at(firestore_emulator), "scripted", ONE)
 
-    assert len(judged(deaths(cell, every=PARTS, first=part))[0].steps) > 60
+    assert judged(deaths(cell, every=PARTS, first=part))[0].started == 3
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -86,23 +91,23 @@ def test_a_death_in_trouble_breaks_no_promise(opened: ExitStack, tmp_path: Path,
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
 
     assert set(cell.troubles()) == set(TROUBLES)
-    judged(deaths(cell, trouble=trouble, every=6))
+    judged(deaths(cell, trouble=trouble, every=12))
 
 
 def test_a_call_that_is_not_answered_breaks_no_promise(opened: ExitStack, tmp_path: Path) -> None:
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
 
-    judged(deaths(cell, how="unheard"))
+    judged(deaths(cell, how="unheard", every=3))
 
 
 @pytest.mark.parametrize("cloud", ["process", "cloud-run", "aci", "modal"])
 def test_a_death_at_any_step_breaks_no_promise_on(opened: ExitStack, tmp_path: Path, cloud: str) -> None:
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), cloud, ONE)
 
-    whole = judged(deaths(cell))[0]
+    told = judged(deaths(cell))
 
-    assert whole.started == 3
-    assert {"after submit", "after cancel"} <= set(whole.steps)
+    assert told[0].started == 3
+    assert {"after submit", "after cancel"} <= {step for each in told for step in each.steps}
 
 
 def test_a_death_at_any_step_breaks_no_promise_on_ecs(

@@ -35,6 +35,8 @@ ASTRAY: list[Json] = [
     {"interval": 1, "anchor_date": "9999-12-31T23:59:59Z", "timezone": "Europe/Berlin"},
     {"rrule": "FREQ=DAILY;BYEASTER=999999999"},
     {"rrule": "FREQ=YEARLY;BYDAY=+99MO"},
+    {"rrule": "FREQ=DAILY;COUNT=1,2"},
+    {"rrule": "FREQ=DAILY;INTERVAL=1,2"},
     {"rrule": "FREQ=DAILY;UNTIL=99991231T235959Z", "timezone": "Europe/Berlin"},
     {"rrule": " ".join(["RRULE:FREQ=SECONDLY;COUNT=100000"] * 50)},
     {"rrule": " ".join(["RRULE:FREQ=SECONDLY;COUNT=100000"] * 2)},

@@ -64,6 +64,7 @@ LOCKABLE: Mapping[str, Json] = {
         "task_role_arn": ROLE,
         "execution_role_arn": ROLE,
         "cluster": "production",
+        "launch_type": "EC2",
         "region": "us-east-1",
         "network_configuration": {"subnets": ["subnet-0b"], "securityGroups": ["sg-0b"], "assignPublicIp": "ENABLED"},
         "vpc_id": "vpc-0b",
@@ -80,6 +81,7 @@ LOCKABLE: Mapping[str, Json] = {
         "project": "payments-1",
         "region": "us-east1",
         "vpc_connector_name": "core",
+        "vpc_egress": "private-ranges-only",
         "cloudsql_instances": ["payments-1:us-east1:db"],
         "env_from_secrets": {"A": SECRET},
         "secret_files": {"/x/a": SECRET},
@@ -95,6 +97,7 @@ LOCKABLE: Mapping[str, Json] = {
         "vpc_subnetwork": "core",
         "vpc_tags": ["db-client"],
         "vpc_connector_name": "core",
+        "vpc_egress": "PRIVATE_RANGES_ONLY",
         "cloudsql_instances": ["payments-1:us-east1:db"],
         "encryption_key": "projects/p/locations/l/keyRings/r/cryptoKeys/k",
         "env_from_secrets": {"A": SECRET},
@@ -121,6 +124,8 @@ LOCKABLE: Mapping[str, Json] = {
         "secrets": ["root"],
         "volumes": {"/x": "payments"},
         "app": "payments",
+        "region": "us-east",
+        "cloud": "oci",
         "environment": "prod",
         "gpu": "H100:8",
         "block_network": True,
@@ -241,6 +246,19 @@ def test_whose_name_and_place_it_is_in_no_run_chooses(kind: str) -> None:
         for key in (name, f"{name}.inner"):
             said = refused(kind, {}, {key: LOCKABLE[kind][name]})
             assert f"variable '{name}' is not for runs to choose; set it in the deployment" in said
+
+
+@pytest.mark.parametrize("spelled", ["]{}.inner", "{}].inner", "{}[inner].x", "{}]]..inner"])
+def test_no_spelling_of_a_key_gets_around_a_mark(kind: str, spelled: str) -> None:
+    """Each is the same part of the same variable, or of none."""
+    for name in LOCKABLE[kind]:
+        locked = with_marks(kind, **{name: {"x-locked": True}})
+        key = spelled.format(f"{name[:1]}]{name[1:]}")
+        for layers in by_whom({key: "x"}):
+            assert "is locked by the pool" in refused(kind, *layers, locked), key
+    for name in SECRETS.get(kind, {}):
+        key = spelled.format(name)
+        assert "names secrets" in refused(kind, {}, {key: "root-password"}), key
 
 
 def test_what_a_run_does_a_run_may_say(kind: str) -> None:

@@ -48,7 +48,14 @@ def test_a_slot_of_a_queue_goes_to_no_run_of_another() -> None:
 
     left = left_of(batch, AdmissionRefused(taken={Slot(HIGH, "0"), Slot(LOW, "0")}))
 
-    assert slots_of(left, batch) == [(1, 0, 1)]
+    assert slots_of(left, batch) == [(1, 1, 1)]
+
+
+def test_a_run_that_lost_its_queues_slot_loses_the_pools_last_to_none_that_comes_after_it() -> None:
+    """Its queue may have another slot, which it is planned into next."""
+    batch = batch_of(["high", "low"])
+
+    assert left_of(batch, AdmissionRefused(taken={Slot(LIMIT, "0"), Slot(HIGH, "0")})) == []
 
 
 def test_a_slot_that_is_named_by_its_run_goes_to_no_other() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from dispatcher import job_templates, settings, wiring
 from dispatcher.errors import Misconfigured, TemplateError
-from dispatcher.secret_values import Remembered, revealed
+from dispatcher.secret_values import Remembered, revealed, starred
 from dispatcher.testing.clock import HandClock
 
 
@@ -122,3 +122,20 @@ def test_a_value_is_kept_for_a_while_and_an_error_is_not() -> None:
     assert [remembered("key"), remembered("key"), remembered("other")] == ["key-2", "key-2", "other-3"]
     clock.move(timedelta(minutes=6))
     assert remembered("key") == "key-4"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("key is AAAABBBB CCCCDDDD.", "AAAABBBB\nCCCCDDDD"),
+        ("the body is cut here: AAAABB", "AAAABBBB"),
+        ('in JSON it is \u00e4\\"AAAA', '\u00e4"AAAA'),
+    ],
+    ids=["lines that were joined", "cut off", "JSON that is not ASCII"],
+)
+def test_a_secret_that_was_not_quoted_as_it_is_is_starred_all_the_same(text: str, secret: str) -> None:
+    assert "AAAA" not in starred(text, [secret])
+
+
+def test_a_secret_within_another_leaves_nothing_of_that() -> None:
+    assert starred("outer-inner-outer", ["inner", "outer-inner-outer"]) == "********"

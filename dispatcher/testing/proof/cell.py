@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,13 +86,20 @@ class Cell:
         with ExitStack() as opened:
             clock = opened.enter_context(closing(SharedClock(self.folder / CLOCK)))
             clock.set(START)
-            far = opened.enter_context(closing(self.new_far()))
+            far = self.new_far()
+            opened.callback(_close, far)
             where = self._installation(far)
             context = where.context()
             if isinstance(context.store, Closing):
                 opened.callback(context.store.close)
             product = opened.enter_context(processes(where, plan.trip))
             yield Life(context, far, product, clock, self.roles, post_of(plan.trouble)), product
+
+
+def _close(far: Far) -> None:
+    """What does not end has been told of as a breach."""
+    with suppress(Unsettled):
+        far.close()
 
 
 def deaths(cell: Cell, *, trouble: str = "none", how: str = "killed", every: int = 1, first: int = 0) -> Iterator[Told]:

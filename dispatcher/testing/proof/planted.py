@@ -5,7 +5,8 @@ Each takes away one thing on which a promise rests, in the process in which it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -13,8 +14,8 @@ from uuid import uuid4
 from dispatcher import callbacks, outbox
 from dispatcher.callbacks import StateWord
 from dispatcher.context import Context
-from dispatcher.ports import Event, Infrastructure, Move, Outcome, Store, Submission
-from dispatcher.runs import FlowRun
+from dispatcher.ports import ActiveEntry, Admission, Event, Infrastructure, Move, Outcome, Store, Submission
+from dispatcher.runs import FlowRun, Slot, amended
 from dispatcher.tending import Tender
 from dispatcher.testing.proof.promises import Promise
 from dispatcher.tokens import RunToken
@@ -46,6 +47,22 @@ class _Keeping(_Behind):
         if move.before.is_active and not move.after.is_active:
             move = replace(move, after=replace(move.after, slots=move.before.slots[1:]))
         self._behind.move(move)
+
+
+class _Alone(_Behind):
+    """Each process counts for itself: its slots have names of their own, and it sees no others."""
+
+    def admit(self, admissions: Sequence[Admission]) -> None:
+        self._behind.admit([replace(each, after=self._renamed(each.after)) for each in admissions])
+
+    def active(self, pool: str) -> Sequence[ActiveEntry]:
+        return [entry for entry in self._behind.active(pool) if entry.slot.name.endswith(f"-{os.getpid()}")]
+
+    def held(self, limit: str) -> Mapping[str, str]:
+        return {name: run for name, run in self._behind.held(limit).items() if name.endswith(f"-{os.getpid()}")}
+
+    def _renamed(self, run: FlowRun) -> FlowRun:
+        return replace(run, slots=tuple(Slot(slot.limit, f"{slot.name}-{os.getpid()}") for slot in run.slots))
 
 
 class _Tokenless(_Behind):
@@ -103,11 +120,26 @@ def _untidy(context: Context) -> Context:
     return context
 
 
+def _forgetful(context: Context) -> Context:
+    """What has ended is not known to have ended: its container may go on."""
+    really = callbacks._end  # noqa: SLF001
+
+    def end(context: Context, run: FlowRun, token: RunToken, word: StateWord) -> Move | None:
+        if run.is_final:
+            return Move(run, amended(run, exit_code=word.exit_code))
+        return really(context, run, token, word)
+
+    callbacks._end = end  # noqa: SLF001
+    return context
+
+
 BUGS: Mapping[str, Bug] = {
+    "each dispatcher counts for itself": Bug(_with_store(_Alone), Promise.LIMIT),
     "an end keeps slots": Bug(_with_store(_Keeping), Promise.LEAKED),
     "a repeat has another token": Bug(_with_cloud(_Tokenless), Promise.DOUBLED, "reply lost"),
     "anybody may tell of an end": Bug(_believing, Promise.LOST),
     "an event of any attempt counts": Bug(_credulous, Promise.LOST, "events doubled"),
+    "a word after the end counts": Bug(_forgetful, Promise.STALE),
     "nobody looks after what is overdue": Bug(_negligent, Promise.LOST),
     "what is owed is not worked off": Bug(_untidy, Promise.LOST),
 }

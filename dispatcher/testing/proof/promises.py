@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dispatcher import callbacks
-from dispatcher.callbacks import StateWord, Word
+from dispatcher.callbacks import Word
 from dispatcher.catalogue.changes import deployment_named
-from dispatcher.errors import PushpoolError
 from dispatcher.runs import deployment_limit, queue_limit
 from dispatcher.testing.proof.cast import POOL, POOL_LIMIT, QUEUE_LIMITS, ROLES
 from dispatcher.testing.proof.far import Container
 from dispatcher.testing.proof.life import Life
+from dispatcher.testing.proof.product import Died
 
 
 class Promise(StrEnum):
@@ -114,9 +114,7 @@ def _stale(life: Life, started: Sequence[Container]) -> Iterator[Breach]:
 
 
 def _say(life: Life, token: str, word: Word, instance: str) -> None:
-    try:
-        known = callbacks.authenticate(life.context, token)
-        callbacks.say(life.context, known, StateWord(state=word, instance=instance, exit_code=9))
-        callbacks.beat(life.context, known, instance)
-    except PushpoolError:
-        return
+    """To the processes themselves: it is they who must not listen."""
+    with suppress(Died):
+        life.product.call("say", token, word, instance, 9)
+        life.product.call("beat", token, instance)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
+from uuid import uuid4
 
 from dispatcher import registry
 from dispatcher.ports import Store
@@ -48,12 +49,11 @@ def dynamodb(folder: Path) -> Iterator[NewStore]:
 def dynamodb_at(endpoint: str) -> NewStore:
     """New stores in a DynamoDB Local that is there, each a table of its own."""
     environment = {**ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}
-    numbers = count(1)
 
     def new() -> StoreAt:
         os.environ.update(environment)
         client = registry.load("aws", "adapters.aws:client")("dynamodb")
-        name = f"pushpool-{os.getpid()}-{next(numbers)}"
+        name = _new_name()
         registry.load("dynamodb", "adapters.stores.dynamodb.table:create_table")(client, name, expiry=False)
         client.close()
         return StoreAt(f"dynamodb://{name}", environment)
@@ -70,9 +70,12 @@ def firestore(folder: Path) -> Iterator[NewStore]:
 
 def firestore_at(host: str) -> NewStore:
     """New stores in an emulator that is there, each a project of its own: it comes to be by being named."""
-    numbers = count(1)
     environment = {"FIRESTORE_EMULATOR_HOST": host}
-    return lambda: StoreAt(f"firestore://pushpool-{os.getpid()}-{next(numbers)}", environment)
+    return lambda: StoreAt(f"firestore://{_new_name()}", environment)
+
+
+def _new_name() -> str:
+    return f"pushpool-{uuid4().hex[:16]}"
 
 
 STORES = {"sqlite": sqlite, "dynamodb": dynamodb, "firestore": firestore}

@@ -8,6 +8,11 @@ What this says nothing about:
 * The wire. Calls that are not answered are cut between the core and the adapter; that adapters tell a lost reply from
   a refusal is what the conformance suites and tests/faults/test_*_trouble.py try.
 * Several misfortunes in one life: one call goes wrong in each. Many deaths, one after another, only the crowd has.
+* Reads that go unanswered, and whoever registers deployments and creates runs: the steps are the calls that write, in
+  passes, callbacks and events. Wakes are all lost, and nobody has a webhook.
+* Everything everywhere. On DynamoDB and Firestore no container is killed, forgotten or over its timeout, and no
+  deployment has a limit; on SQLite all of that is, but with a real cloud's infrastructure dispatchers are killed at
+  every third step of it. matrix.py has how far apart the steps are. Collision strategies only tests/faults has.
 * The runner: containers speak by script, with the token that they were really given. tests/e2e has the runner.
 * Power: what was written before a SIGKILL is there after it, synced or not.
 * Clocks that differ by more than two seconds, or go backwards.

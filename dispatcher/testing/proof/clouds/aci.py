@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -42,10 +43,11 @@ class ResourceGroup(Gated):
         self.wait_for_end(name)
 
     def restarted(self) -> list[str]:
+        """One for each eviction."""
         found = []
-        for key in self._evicted:
-            same = [each for each in self.containers() if key_of(each) == key]
-            found += [each.name for each in same[1:]]
+        for key, times in Counter(self._evicted).items():
+            same = [each.name for each in self.containers() if key_of(each) == key]
+            found += same[1 : 1 + times]
         return found
 
     def forget(self, name: str) -> None:

@@ -71,11 +71,11 @@ def _opened(ground: Ground) -> Iterator[tuple[Store, FarSide]]:
 
 
 def _wait(crew: Crew, store: Store, far: FarSide) -> None:
-    """Until nothing is left to do, or nothing goes on any more."""
+    """Until somebody has died and nothing is left to do, or nothing goes on any more."""
     submissions, at = 0, time.monotonic()
     while time.monotonic() < at + STUCK_SECONDS:
         crew.fill()
-        if _is_over(store):
+        if crew.deaths and _is_over(store):
             return
         time.sleep(LOOK_SECONDS)
         crew.thin_out()
