@@ -22,7 +22,7 @@ def test_the_chart_of_states_has_exactly_the_moves_of_the_table() -> None:
     assert arrows == {(source.value, target.value) for source, target in MOVES}
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "BENCHMARKS.md"])
 def test_every_make_target_that_a_document_names_exists(document: str) -> None:
     named = set(re.findall(r"\bmake ([a-z][a-z-]*)", (ROOT / document).read_text(encoding="utf-8")))
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
