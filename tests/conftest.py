@@ -31,9 +31,12 @@ settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")
 
 
+FIRST = ("e2e/aws", "e2e/test_four_clouds", "faults/test_crash_points", "faults/test_crowd")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest to prepare comes first: at the end a worker without work would prepare it once more."""
-    items.sort(key=lambda item: ("e2e/aws" not in item.nodeid, "e2e/test_four_clouds" not in item.nodeid))
+    """What takes longest comes first: at the end a worker without work would prepare it once more, or wait for it."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(FIRST) if name in item.nodeid), len(FIRST)))
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from dispatcher.forms import ScheduleForm
+from dispatcher.testing.clock import START
 
-POOL, POOL_LIMIT = "pool", 3
-QUEUE_LIMITS: Mapping[str, int | None] = {"default": None, "narrow": 2}
+POOL, POOL_LIMIT = "pool", 2
+# Narrow enough that runs wait for it while the pool has room.
+QUEUE_LIMITS: Mapping[str, int | None] = {"default": None, "narrow": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,17 @@ class Role:
         return str(self.deployment.get("queue", "default"))
 
     @property
+    def is_scheduled(self) -> bool:
+        return "schedules" in self.deployment
+
+    @property
     def limit(self) -> int | None:
         found: int | None = self.deployment.get("concurrency_limit")
         return found
 
 
-_EACH_MINUTE = ScheduleForm(interval=60, anchor_date="2026-03-01T12:00:30Z")
+FIRST_DATE, EVERY = START + timedelta(seconds=30), timedelta(minutes=1)  # of schedules
+_EACH_MINUTE = ScheduleForm(interval=60, anchor_date=FIRST_DATE.isoformat())
 
 ROLES: Mapping[str, Role] = {
     # claims its attempt, and completes
@@ -48,5 +56,12 @@ ROLES: Mapping[str, Role] = {
     # is forgotten by the cloud in its first attempt
     "vanishes": Role({"retries": 1}),
 }
+
+
+def dates(until: datetime) -> list[datetime]:
+    """Those of a schedule, up to then."""
+    return [FIRST_DATE + number * EVERY for number in range((until - FIRST_DATE) // EVERY + 1)]
+
+
 WHOLE: Sequence[str] = tuple(ROLES)
 SHORT: Sequence[str] = ("ok", "flaky", "slow", "mute")

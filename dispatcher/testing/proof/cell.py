@@ -15,7 +15,7 @@ from dispatcher.testing.proof.processes import Installation, Processes, Trip, pr
 from dispatcher.testing.proof.promises import Breach, Promise, breaches
 from dispatcher.testing.proof.shared_clock import SharedClock
 from dispatcher.testing.proof.stores import NewStore
-from dispatcher.testing.proof.trouble import EVENTS, post_of
+from dispatcher.testing.proof.trouble import EVENTS, FAULTS, post_of, quiet_of
 from dispatcher.tokens import KeyRing
 
 
@@ -62,8 +62,8 @@ class Cell:
         """One life, on a new store."""
         with self._born(plan) as (life, product):
             life.prepare()
-            if plan.trouble in life.far.faults:
-                life.far.fail_next(plan.trouble, times=2)
+            for kind, times in FAULTS.get(plan.trouble, ()):
+                life.far.fail_next(kind, times=times)
             try:
                 life.live()
                 found = breaches(life)
@@ -74,7 +74,8 @@ class Cell:
     def troubles(self) -> list[str]:
         """What may go wrong with this infrastructure."""
         with closing(self.new_far()) as far:
-            return [*far.faults, *(EVENTS if self._installation(far).cloud().traits.pushes_events else ())]
+            met = [name for name, those in FAULTS.items() if {kind for kind, _ in those} <= set(far.faults)]
+            return [*met, *(EVENTS if self._installation(far).cloud().traits.pushes_events else ())]
 
     def _installation(self, far: Far) -> Installation:
         return Installation(
@@ -93,7 +94,7 @@ class Cell:
             if isinstance(context.store, Closing):
                 opened.callback(context.store.close)
             product = opened.enter_context(processes(where, plan.trip))
-            yield Life(context, far, product, clock, self.roles, post_of(plan.trouble)), product
+            yield Life(context, far, product, clock, self.roles, post_of(plan.trouble), quiet_of(plan.trouble)), product
 
 
 def _close(far: Far) -> None:

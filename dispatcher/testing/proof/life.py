@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dispatcher import records
@@ -21,6 +21,7 @@ from dispatcher.forms import DeploymentForm, RunForm, WorkQueueForm
 from dispatcher.pools import WorkPool
 from dispatcher.ports import OutboxEntry, RunFilter, Store
 from dispatcher.runs import FlowRun
+from dispatcher.testing.clock import START
 from dispatcher.testing.proof.cast import POOL, POOL_LIMIT, QUEUE_LIMITS, ROLES
 from dispatcher.testing.proof.far import Container, Far
 from dispatcher.testing.proof.product import Answer, Died, Product
@@ -45,7 +46,8 @@ def as_sent(events: Sequence[Event], number: int) -> Sequence[Event]:
 class Life:
     """`context`: the proof's own view of the installation, whose store nobody disturbs.
 
-    `claimed`: names of the containers that were let to start their command.
+    `claimed`: names of the containers that were let to start their command. `scheduled_until`: when schedules became
+    inactive. `believed`: what was heard though it was stale.
     """
 
     context: Context
@@ -54,7 +56,10 @@ class Life:
     clock: SharedClock
     roles: Sequence[str]
     post: Post = as_sent
+    quiet: int = 0
     claimed: set[str] = field(default_factory=set)
+    believed: list[str] = field(default_factory=list)
+    scheduled_until: datetime = START
     _over: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -96,7 +101,7 @@ class Life:
     def _round(self, number: int) -> None:
         """Containers speak, the cloud tells, people cancel, a tick is made."""
         for each in self.far.containers():
-            if each.is_up and each.ended is None:
+            if each.is_up and each.ended is None and number >= self.quiet:
                 self._act(each)
         self.far.settle()
         for event in self.post(self.far.take_events(), number):
@@ -126,10 +131,19 @@ class Life:
                 self._end(it, 1 if it.deployment == "flaky" and first else 0)
 
     def _claim(self, it: Container) -> None:
+        earlier = [each for each in self.far.containers() if each.run_id == it.run_id and each.attempt < it.attempt]
+        for each in earlier:
+            if self.product.call("say", each.token, Word.RUNNING, each.name, None).refused is None:
+                self.believed.append(f"attempt {each.attempt} of {it.deployment} was let to start in {it.attempt}")
         answer = self.product.call("say", it.token, Word.RUNNING, it.name, None)
         if answer.refused is None:
             self.claimed.add(it.name)
-            self.product.call("say", it.token, Word.COMPLETED, f"{it.name}, an impostor", 0)  # is not to be believed
+            impostor = f"{it.name}, an impostor"
+            if self.product.call("say", it.token, Word.RUNNING, impostor, None).refused is None:
+                self.believed.append(f"attempt {it.attempt} of {it.deployment} was let to start twice")
+            self.product.call("say", it.token, Word.COMPLETED, impostor, 0)
+            for each in earlier:  # nor is the same container, if it were one, with what an earlier attempt was told
+                self.product.call("say", each.token, Word.FAILED, it.name, 1)
         elif self._is_final(answer):
             self._exit(it, 75)
 
@@ -178,6 +192,7 @@ class Life:
                 return found
 
     def _stop_scheduling(self) -> None:
+        self.scheduled_until = self.clock.now()
         for name in self.roles:
             for schedule in deployment_named(self.context, name).schedules:
                 set_schedule_active(self.context, name, schedule.id, active=False)

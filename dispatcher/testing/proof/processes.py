@@ -14,12 +14,14 @@ from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from dispatcher import registry
 from dispatcher.context import Context
 from dispatcher.errors import PushpoolError
-from dispatcher.ports import Infrastructure
+from dispatcher.ports import Infrastructure, Observation
+from dispatcher.runs import Target
+from dispatcher.testing.clock import START
 from dispatcher.testing.crashes import Blow, Fuse, fused_cloud, fused_store, unheard
 from dispatcher.testing.proof.planted import BUGS
 from dispatcher.testing.proof.product import Answer, Died, Functions, Silent
@@ -28,6 +30,7 @@ from dispatcher.testing.proof.stores import StoreAt
 from dispatcher.tokens import KeyRing
 
 SKEW = timedelta(seconds=1)  # ahead of the time, or behind it
+NARROW = ("narrow",)  # of two at once one serves these queues alone: so they want the same slots for different runs
 SCRIPTED = "dispatcher.testing.proof.scripted:open"
 LOADED_BEFORE = (
     __name__,
@@ -55,7 +58,8 @@ class Installation:
         if fuse is not None:
             store, cloud = fused_store(store, fuse), fused_cloud(cloud, fuse)
         clock = SharedClock(self.clock, skew=skew)
-        return Context(store, lambda _: cloud, Silent(), KeyRing.parse(self.keys), clock, "http://127.0.0.1:4280")
+        lagging = cast("Infrastructure", _Lagging(cloud, clock))
+        return Context(store, lambda _: lagging, Silent(), KeyRing.parse(self.keys), clock, "http://127.0.0.1:4280")
 
     def cloud(self) -> Infrastructure:
         os.environ.update(self.environment)
@@ -71,6 +75,20 @@ class Trip:
 
     at: int
     how: str = "killed"
+
+
+class _Lagging:
+    """A cloud that finds nothing yet of what was submitted at first, for as long as it says that this may be."""
+
+    def __init__(self, behind: Infrastructure, clock: SharedClock) -> None:
+        self._behind, self._clock = behind, clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    def find(self, target: Target, run_id: str, attempt: int, submit_seq: int) -> Observation | None:
+        found = self._behind.find(target, run_id, attempt, submit_seq)
+        return found if self._clock.now() >= START + self._behind.traits.visibility_delay else None
 
 
 class Processes:
@@ -91,7 +109,7 @@ class Processes:
 
     def tick(self) -> None:
         self._begin("tick", ())
-        self._others.begin("tick", ())
+        self._others.begin("tick", (NARROW,))
         try:
             self._ended()
         finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from dispatcher import callbacks
+from dispatcher.admitting import Selection
 from dispatcher.callbacks import StateWord, Word
 from dispatcher.catalogue import flow_runs
 from dispatcher.context import Context
@@ -65,14 +66,15 @@ class Functions:
             callbacks.hear(self.context, cloud, event)
 
     def cancel(self, deployment: str) -> None:
-        """Those of its runs that are running."""
-        wanted = RunFilter(deployment=deployment, types=frozenset({StateType.RUNNING}))
+        """Those of its runs that hold slots, whether or not they have started."""
+        wanted = RunFilter(deployment=deployment, types=frozenset({StateType.PENDING, StateType.RUNNING}))
         for run in self.context.store.runs(wanted).items:
             flow_runs.cancel_run(self.context, run.id)
 
-    def tick(self) -> None:
+    def tick(self, queues: Collection[str] = ()) -> None:
+        """`queues`: those that it serves; none: all."""
         dispatcher = Dispatcher(self.context)
         try:
-            dispatcher.tick(until=self.context.clock.now() + PASS)
+            dispatcher.tick(until=self.context.clock.now() + PASS, selection=Selection(frozenset(queues)))
         finally:
             dispatcher.close()

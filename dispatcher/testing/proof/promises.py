@@ -11,7 +11,7 @@ from enum import StrEnum
 from dispatcher.callbacks import Word
 from dispatcher.catalogue.changes import deployment_named
 from dispatcher.runs import deployment_limit, queue_limit
-from dispatcher.testing.proof.cast import POOL, POOL_LIMIT, QUEUE_LIMITS, ROLES
+from dispatcher.testing.proof.cast import POOL, POOL_LIMIT, QUEUE_LIMITS, ROLES, dates
 from dispatcher.testing.proof.far import Container
 from dispatcher.testing.proof.life import Life
 from dispatcher.testing.proof.product import Died
@@ -36,7 +36,8 @@ class Breach:
 def breaches(life: Life) -> list[Breach]:
     """Of a life that is over, or should be."""
     started = life.far.containers()
-    return [*_limits(life, started), *_doubled(life, started), *_lost(life), *_leaked(life), *_stale(life, started)]
+    found = [*_limits(life, started), *_doubled(life, started), *_lost(life), *_undated(life)]
+    return [*found, *_leaked(life), *_stale(life, started)]
 
 
 def highest(spans: Sequence[tuple[float, float]]) -> int:
@@ -91,6 +92,16 @@ def _lost(life: Life) -> Iterator[Breach]:
             yield Breach(Promise.LOST, f"{name} was ordered {ROLES[name].orders} times, and has {ordered[name]} runs")
 
 
+def _undated(life: Life) -> Iterator[Breach]:
+    """Each date that came while its schedule was active has one run."""
+    scheduled = [run for run in life.runs() if run.schedule_id is not None]
+    for name in (name for name in life.roles if ROLES[name].is_scheduled):
+        made = Counter(run.scheduled_time for run in scheduled if run.deployment == name)
+        for date in dates(life.scheduled_until):
+            if made[date] != 1:
+                yield Breach(Promise.LOST, f"{name} has {made[date]} runs of its date {date:%H:%M:%S}")
+
+
 def _leaked(life: Life) -> Iterator[Breach]:
     limits = [queue_limit(POOL, queue) for queue in QUEUE_LIMITS]
     limits += [deployment_limit(deployment_named(life.context, name).id) for name in life.roles]
@@ -108,6 +119,8 @@ def _stale(life: Life, started: Sequence[Container]) -> Iterator[Breach]:
         for word in Word:
             for instance in (each.name, "another"):
                 _say(life, each.token, word, instance)
+    for what in life.believed:
+        yield Breach(Promise.STALE, what)
     for run in life.runs():
         if run.id in before and run != before[run.id]:
             yield Breach(Promise.STALE, f"{run.deployment} {run.id} was {before[run.id].state} and is {run.state}")

@@ -14,6 +14,7 @@ from dispatcher.testing.far_side import FarSide
 from dispatcher.testing.proof.far import CLOCK, Container
 from dispatcher.testing.proof.shared_clock import SharedClock
 
+HIDDEN_SECONDS = 30.0  # so that what was started is submitted again before it can be found
 START_SECONDS = 50.0  # after trouble, so that what was started is asked after before it can speak for itself
 
 TEMPLATE: Mapping[str, Any] = {
@@ -43,7 +44,7 @@ class Scripted:
         self._clock = clock
         self.settings = {"path": str(path), "clock": str(clock.path)}
         self.side = FarSide(path, now=clock.now)
-        self.side.behave(keeps=True)
+        self.side.behave(keeps=True, visibility_delay=HIDDEN_SECONDS)
 
     def job(self, deployment: str) -> Mapping[str, Any]:
         del deployment  # they differ only in how they are told to behave

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from dispatcher.testing.proof.cast import POOL_LIMIT
 from dispatcher.testing.proof.life import LAST_DATE_AFTER, Event, Post, as_sent
 
+# What the first submissions meet with, one after another, and how many do.
+FAULTS: Mapping[str, Sequence[tuple[str, int]]] = {
+    **{kind: ((kind, 2),) for kind in ("throttled", "denied", "timeout", "reply lost")},
+    # nothing tells of what was started before it is submitted again, and is first refused that
+    "reply lost unseen": (("reply lost", POOL_LIMIT), ("throttled", 1)),
+}
+QUIET = 4  # rounds in which neither container nor event tells of what is unseen
 DELAY = LAST_DATE_AFTER + 9  # rounds: when every run that can end without its events has ended
 
 
@@ -55,8 +63,14 @@ def post_of(trouble: str) -> Post:
         "events doubled": _Doubled(),
         "events backwards": backwards,
         "events late": _Late(DELAY),
+        "reply lost unseen": _Late(QUIET),
     }
     return made.get(trouble, as_sent)
+
+
+def quiet_of(trouble: str) -> int:
+    """For how many rounds containers are silent."""
+    return QUIET if trouble == "reply lost unseen" else 0
 
 
 EVENTS = ("events dropped", "events doubled", "events backwards", "events late")

@@ -13,6 +13,7 @@ What this says nothing about:
 * Everything everywhere. On DynamoDB and Firestore no container is killed, forgotten or over its timeout, and no
   deployment has a limit; on SQLite all of that is, but with a real cloud's infrastructure dispatchers are killed at
   every third step of it. matrix.py has how far apart the steps are. Collision strategies only tests/faults has.
+* What CONTRIBUTING.md names as not found under "Does the proof bite?".
 * The runner: containers speak by script, with the token that they were really given. tests/e2e has the runner.
 * Power: what was written before a SIGKILL is there after it, synced or not.
 * Clocks that differ by more than two seconds, or go backwards.
