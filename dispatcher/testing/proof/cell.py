@@ -62,8 +62,6 @@ class Cell:
         """One life, on a new store."""
         with self._born(plan) as (life, product):
             life.prepare()
-            for kind, times in FAULTS.get(plan.trouble, ()):
-                life.far.fail_next(kind, times=times)
             try:
                 life.live()
                 found = breaches(life)
@@ -89,6 +87,8 @@ class Cell:
             clock.set(START)
             far = self.new_far()
             opened.callback(_close, far)
+            for kind, times in FAULTS.get(plan.trouble, ()):
+                far.fail_next(kind, times=times)
             where = self._installation(far)
             context = where.context()
             if isinstance(context.store, Closing):

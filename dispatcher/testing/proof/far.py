@@ -97,7 +97,7 @@ class Far(Protocol):
         ...
 
     def fail_next(self, kind: str, *, times: int = 1) -> None:
-        """The next submissions meet with that, one of `faults`.
+        """The next submissions meet with that, one of `faults`; said before anybody talks to the cloud.
 
         `throttled`, `denied`: a definite no. `timeout`: no answer, no effect. `reply lost`: no answer, and the effect.
         """

@@ -14,7 +14,8 @@ from dispatcher.testing.far_side import FarSide
 from dispatcher.testing.proof.far import CLOCK, Container
 from dispatcher.testing.proof.shared_clock import SharedClock
 
-HIDDEN_SECONDS = 30.0  # so that what was started is submitted again before it can be found
+HIDDEN_SECONDS = 30.0  # after trouble, so that what was started is submitted again before it can be found
+STOP_SECONDS = 10.0  # so that a slot that is free before its container has ended can be taken meanwhile
 START_SECONDS = 50.0  # after trouble, so that what was started is asked after before it can speak for itself
 
 TEMPLATE: Mapping[str, Any] = {
@@ -44,7 +45,7 @@ class Scripted:
         self._clock = clock
         self.settings = {"path": str(path), "clock": str(clock.path)}
         self.side = FarSide(path, now=clock.now)
-        self.side.behave(keeps=True, visibility_delay=HIDDEN_SECONDS)
+        self.side.behave(keeps=True, stop_seconds=STOP_SECONDS)
 
     def job(self, deployment: str) -> Mapping[str, Any]:
         del deployment  # they differ only in how they are told to behave
@@ -80,7 +81,7 @@ class Scripted:
         return list(self.side.take_events())
 
     def fail_next(self, kind: str, *, times: int = 1) -> None:
-        self.side.behave(start_seconds=START_SECONDS)
+        self.side.behave(start_seconds=START_SECONDS, visibility_delay=HIDDEN_SECONDS)
         self.side.fail_next(kind, times=times)
 
     def settle(self) -> None:

@@ -11,8 +11,8 @@ from dispatcher.testing.proof.life import LAST_DATE_AFTER, Event, Post, as_sent
 # What the first submissions meet with, one after another, and how many do.
 FAULTS: Mapping[str, Sequence[tuple[str, int]]] = {
     **{kind: ((kind, 2),) for kind in ("throttled", "denied", "timeout", "reply lost")},
-    # nothing tells of what was started before it is submitted again, and is first refused that
-    "reply lost unseen": (("reply lost", POOL_LIMIT), ("throttled", 1)),
+    "reply lost then throttled": (("reply lost", POOL_LIMIT), ("throttled", 2)),
+    "reply lost unseen": (("reply lost", POOL_LIMIT),),  # nothing tells of what was started before it is sent again
 }
 QUIET = 4  # rounds in which neither container nor event tells of what is unseen
 DELAY = LAST_DATE_AFTER + 9  # rounds: when every run that can end without its events has ended
