@@ -95,8 +95,11 @@ class Life:
             self.far.settle()
             if number == LAST_DATE_AFTER:
                 self._stop_scheduling()
-            if number > LAST_DATE_AFTER and self.is_over():
-                return
+            if number > LAST_DATE_AFTER and self._has_ended():
+                owed = self.owed()
+                if not owed and not self.far.left():
+                    return
+                self._wait_for(owed)
 
     def _round(self, number: int) -> None:
         """Containers speak, the cloud tells, people cancel, a tick is made."""
@@ -173,10 +176,14 @@ class Life:
 
     # the end
 
-    def is_over(self) -> bool:
-        if self.far.left() or self.store.active(POOL) or self.owed():
-            return False
-        return all(run.is_final for run in self.runs())
+    def _has_ended(self) -> bool:
+        """Every run has, and nothing is looked after any more."""
+        return not self.store.active(POOL) and all(run.is_final for run in self.runs())
+
+    def _wait_for(self, owed: Sequence[OutboxEntry]) -> None:
+        """Until then no pass would find anything to do."""
+        due = min((entry.due_at for entry in owed), default=self.clock.now())
+        self.clock.move(max(timedelta(0), due - self.clock.now()))
 
     def owed(self) -> list[OutboxEntry]:
         return list(self.store.outbox_due(POOL, self.clock.now() + FOR_EVER, limit=100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ from dispatcher.ports import Infrastructure, Observation
 from dispatcher.runs import Target
 from dispatcher.testing.clock import START
 from dispatcher.testing.crashes import Blow, Fuse, fused_cloud, fused_store, unheard
+from dispatcher.testing.proof.far import Unsettled
 from dispatcher.testing.proof.planted import BUGS
 from dispatcher.testing.proof.product import Answer, Died, Functions, Silent
 from dispatcher.testing.proof.shared_clock import SharedClock
@@ -35,6 +37,15 @@ SCRIPTED = "dispatcher.testing.proof.scripted:open"
 LOADED_BEFORE = (
     __name__,
     *(where.partition(":")[0] for where in (*registry.STORES.values(), *registry.INFRASTRUCTURE.values())),
+    # What adapters import at their first call takes longer than a life does.
+    "google.cloud.run_v2",
+    "google.protobuf.json_format",
+    "azure.mgmt.containerinstance.models",
+    "azure.identity",
+    "azure.core.rest",
+    "azure.core.pipeline.policies",
+    "azure.mgmt.core.policies",
+    "adapters.infrastructure.modal.service",
 )
 
 
@@ -42,7 +53,8 @@ LOADED_BEFORE = (
 class Installation:
     """Everything that a process of it has to be told.
 
-    `settings`, `environment`: the adapter's. `planted`: a bug of `planted.BUGS`.
+    `settings`, `environment`: the adapter's. `planted`: a bug of `planted.BUGS`. `call_seconds`: in which a call is
+    over, however slow the machine; else it would never be, and the process ends.
     """
 
     store: StoreAt
@@ -52,6 +64,7 @@ class Installation:
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     planted: str | None = None
+    call_seconds: float = 180.0
 
     def context(self, *, skew: timedelta = timedelta(0), fuse: Fuse | None = None) -> Context:
         store, cloud = self.store.open(), self.cloud()
@@ -95,6 +108,7 @@ class Processes:
     """A `Product` of two processes. They make passes at the same time, and take turns in everything else.
 
     `steps`: all that the one whose turn it was has passed. `tripped`: the step of them at which it went wrong.
+    :raises Unsettled: one ended by itself, or a call would not end; its stacks are on stderr.
     """
 
     def __init__(self, installation: Installation, trip: Trip | None = None) -> None:
@@ -161,8 +175,12 @@ class _Process:
         self._line.send((name, arguments, trip))
 
     def ended(self) -> tuple[Answer | None, list[str]]:
-        """Its answer, or None if it was killed; and the steps that it passed."""
-        answer, steps = self._line.recv()
+        """Its answer, or None if it was killed; and the steps that it passed. :raises Unsettled:"""
+        try:
+            answer, steps = self._line.recv()
+        except (EOFError, ConnectionResetError):  # reset: it had not read all
+            self._process.join(10)
+            raise Unsettled(f"a dispatcher ended by itself, with exit code {self._process.exitcode}") from None
         return answer, steps
 
     def close(self) -> None:
@@ -183,17 +201,20 @@ def _forks() -> ForkServerContext:
 
 
 def _serve(line: Connection, installation: Installation, skew: timedelta) -> None:
-    """One process, until its line is cut or it is killed."""
+    """One process, until its line is cut, it is killed, or a call does not end."""
+    faulthandler.dump_traceback_later(installation.call_seconds, exit=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
     logging.disable(logging.CRITICAL)  # passes log the trouble that they are given
     fuse = _Fuse(line)
     context = installation.context(skew=skew, fuse=fuse)
     functions = Functions(context if installation.planted is None else BUGS[installation.planted].plant(context))
     while True:
+        faulthandler.cancel_dump_traceback_later()
         try:
             name, arguments, trip = line.recv()
         except EOFError:
             os._exit(0)
+        faulthandler.dump_traceback_later(installation.call_seconds, exit=True)
         fuse.begin(trip)
         refused = None
         try:
