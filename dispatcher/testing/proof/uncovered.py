@@ -10,6 +10,8 @@ What this says nothing about:
 * Several misfortunes in one life: one call goes wrong in each. Many deaths, one after another, only the crowd has.
 * Reads that go unanswered, and whoever registers deployments and creates runs: the steps are the calls that write, in
   passes, callbacks and events. Wakes are all lost, and nobody has a webhook.
+* Changes of mind: nobody pauses a pool or a queue, or lowers a limit, while a life goes on; tests/unit and the state
+  machine in tests/faults have those. A death in the midst of one store call: tests/faults/test_dynamodb_leftovers.py.
 * Everything everywhere. On DynamoDB and Firestore no container is killed, forgotten or over its timeout, and no
   deployment has a limit; on SQLite all of that is, but with a real cloud's infrastructure dispatchers are killed at
   every third step of it. matrix.py has how far apart the steps are. Collision strategies only tests/faults has.
