@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dispatcher.testing.servers.processes import free_port, installed, listens, serving
+from dispatcher.testing.servers.processes import JAVA, free_port, installed, listens, serving
 
 # Any will do; it wants some.
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "eu-central-1"}
@@ -22,6 +22,6 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
     where = installed("dynamodb", file="DynamoDBLocal.jar")
     port = free_port()
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
-    command = ["java", "-Xmx1g", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
+    command = [*JAVA, "-Xmx1g", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
     with serving(command, log=folder / "dynamodb.log", is_up=lambda: listens(port), folder=where):
         yield f"http://127.0.0.1:{port}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dispatcher.testing.servers.processes import Missing, free_port, listens, serving
+from dispatcher.testing.servers.processes import JAVA, Missing, free_port, listens, serving
 
 _JAR = Path("platform/cloud-firestore-emulator/cloud-firestore-emulator.jar")
 _MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
@@ -27,7 +27,7 @@ def firestore_emulator(folder: Path) -> Iterator[str]:
     """
     port = free_port()
     # Some languages' digits are not those that it reads.
-    command = ["java", "-Xmx512m", "-Duser.language=en", "-cp", str(_jar()), _MAIN, "start"]
+    command = [*JAVA, "-Xmx512m", "-Duser.language=en", "-cp", str(_jar()), _MAIN, "start"]
     command += ["--host=127.0.0.1", f"--port={port}"]
     with serving(command, log=folder / "firestore.log", is_up=lambda: listens(port)):
         yield f"127.0.0.1:{port}"

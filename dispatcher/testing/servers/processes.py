@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+# It lives for minutes, in which compiling well costs more than it saves.
+JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
 
 class Missing(Exception):
     """The server is not installed here; the message says how to install it."""
