@@ -34,19 +34,7 @@ from dispatcher.tokens import KeyRing
 SKEW = timedelta(seconds=1)  # ahead of the time, or behind it
 NARROW = ("narrow",)  # of two at once one serves these queues alone: so they want the same slots for different runs
 SCRIPTED = "dispatcher.testing.proof.scripted:open"
-LOADED_BEFORE = (
-    __name__,
-    *(where.partition(":")[0] for where in (*registry.STORES.values(), *registry.INFRASTRUCTURE.values())),
-    # What adapters import at their first call takes longer than a life does.
-    "google.cloud.run_v2",
-    "google.protobuf.json_format",
-    "azure.mgmt.containerinstance.models",
-    "azure.identity",
-    "azure.core.rest",
-    "azure.core.pipeline.policies",
-    "azure.mgmt.core.policies",
-    "adapters.infrastructure.modal.service",
-)
+PRELOADED = "dispatcher.testing.proof.preloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +184,7 @@ class _Process:
 def _forks() -> ForkServerContext:
     """Processes that begin with everything imported and nothing opened."""
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(list(LOADED_BEFORE))
+    made.set_forkserver_preload([PRELOADED, __name__])
     return made
 
 
