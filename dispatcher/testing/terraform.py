@@ -125,6 +125,7 @@ def _environment(folder: Path, sources: Mapping[str, Path | None]) -> dict[str, 
         "TF_CLI_CONFIG_FILE": str(configuration),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
+        "GOGC": "400",  # a provider lives for moments, in which it reads its schema
         "AWS_EC2_METADATA_DISABLED": "true",
         "PUSHPOOL_PROVIDER_STUB": str(secrets),
     }

@@ -65,7 +65,7 @@ def test_a_death_at_any_step_breaks_no_promise_on_sqlite(opened: ExitStack, tmp_
 def test_whatever_befalls_a_container_a_death_breaks_no_promise(opened: ExitStack, tmp_path: Path) -> None:
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", WHOLE)
 
-    assert judged(deaths(cell, every=7))[0].started > 10
+    assert judged(deaths(cell, every=14))[0].started > 10
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -91,13 +91,13 @@ def test_a_death_in_trouble_breaks_no_promise(opened: ExitStack, tmp_path: Path,
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
 
     assert set(cell.troubles()) == set(TROUBLES)
-    judged(deaths(cell, trouble=trouble, every=12))
+    judged(deaths(cell, trouble=trouble, every=20))
 
 
 def test_a_call_that_is_not_answered_breaks_no_promise(opened: ExitStack, tmp_path: Path) -> None:
     cell = a_cell(opened, tmp_path, opened.enter_context(stores("sqlite", tmp_path)), "scripted", SHORT)
 
-    judged(deaths(cell, how="unheard", every=3))
+    judged(deaths(cell, how="unheard", every=6))
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -76,7 +76,7 @@ def package(packed: Callable[[str], Path]) -> Path:
     return packed("aws/package.py")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(
     aws_account: AwsAccount, package: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
